@@ -1,0 +1,158 @@
+//! Ours beside the peers: what a user of each would write, on the same work, in one run.
+//!
+//! Every stack exports OTLP over HTTP, by its own defaults, to a collector in this process that
+//! counts what arrives. Each runs in a process of its own. `cargo run --release` prints the tables
+//! and draws the plots beside `benches/README.md`.
+
+mod callgrind;
+mod collector;
+mod hello;
+mod plot;
+mod stacks;
+mod work;
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+
+use collector::Collector;
+use stacks::{STACKS, Stack};
+use work::CASES;
+
+fn main() -> ExitCode {
+    if let Ok(stack) = std::env::var(STACK) {
+        child(&stack);
+        return ExitCode::SUCCESS;
+    }
+    let outcome = match std::env::args().nth(1).as_deref() {
+        None => compare(),
+        Some("hello") => hello::print(),
+        Some(other) => Err(format!("{other:?} is not a part of this bench; try none, or `hello`")),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("{problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Sets one stack up and does what the parent says.
+fn child(stack: &str) {
+    let variable = |name: &str| std::env::var(name).expect("the parent sets it");
+    let count: u64 = variable(COUNT).parse().expect("the parent's count is a number");
+    let stack = STACKS.iter().find(|s| s.name == stack).expect("the parent knows the stacks");
+    let end = (stack.install)();
+    let case = variable(CASE);
+    if case == BURST {
+        let threads =
+            [(); 2].map(|()| std::thread::spawn(move || work::burst(stack.api, count / 2)));
+        threads.into_iter().for_each(|thread| thread.join().expect("the work does not panic"));
+    } else {
+        let case = CASES.iter().find(|c| c.name == case).expect("the parent knows the cases");
+        case.run(stack.api, count, stack.sampled);
+    }
+    end();
+}
+
+fn compare() -> Result<(), String> {
+    let collector = Collector::start().map_err(|e| format!("no port on loopback: {e}"))?;
+    let costs = costs(&collector)?;
+    let delivered = delivered(&collector)?;
+    let benches = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let write = |name: &str, svg: String| {
+        std::fs::write(benches.join(name), svg).map_err(|e| format!("cannot write {name}: {e}"))
+    };
+    write("span-cost.svg", plot::costs(&costs))?;
+    write("delivered.svg", plot::delivered(&delivered))
+}
+
+/// The instructions of one stack on the thread that makes the spans, one a case.
+pub(crate) struct Cost {
+    pub(crate) stack: &'static Stack,
+    pub(crate) by_case: Vec<f64>,
+}
+
+fn costs(collector: &Collector) -> Result<Vec<Cost>, String> {
+    println!(
+        "instructions a span on the thread that makes it (callgrind), and the share of stock's"
+    );
+    let mut head = format!("{:<36}", "");
+    for case in CASES {
+        let _ = write!(head, "{:>22}", case.name);
+    }
+    println!("{head}");
+    let mut costs = Vec::<Cost>::new();
+    for stack in STACKS {
+        let counted = CASES.iter().map(|case| {
+            callgrind::measured(|command| {
+                environment(command, stack, case.name, COUNTED, collector);
+            })
+            .map(|total| total / COUNTED as f64)
+        });
+        let by_case = counted.collect::<Result<Vec<_>, _>>()?;
+        let mut line = format!("{:<36}", stack.name);
+        let base = costs.iter().find(|c| c.stack.name == stack.beside);
+        for (at, count) in by_case.iter().enumerate() {
+            let ratio = base.map_or(1.0, |base| count / base.by_case[at]);
+            let _ = write!(line, "{:>22}", format!("{count:.0} ({ratio:.2})"));
+        }
+        println!("{line}");
+        costs.push(Cost { stack, by_case });
+    }
+    Ok(costs)
+}
+
+/// The share of a burst that arrived.
+pub(crate) struct Delivered {
+    pub(crate) stack: &'static Stack,
+    pub(crate) share: f64,
+}
+
+fn delivered(collector: &Collector) -> Result<Vec<Delivered>, String> {
+    println!("\nof the spans that two threads make as fast as they can, the share that arrived");
+    println!("{:<36}{:>22}{:>22}", "", format!("{SMALL} at once"), format!("{FLOOD} at once"));
+    let sampled = STACKS.iter().filter(|stack| stack.sampled);
+    sampled
+        .map(|stack| {
+            let share = burst(stack, SMALL, collector)?;
+            let flood = burst(stack, FLOOD, collector)?;
+            println!("{:<36}{:>21.1}%{:>21.1}%", stack.name, share * 100.0, flood * 100.0);
+            Ok(Delivered { stack, share })
+        })
+        .collect()
+}
+
+/// The share of so many spans that arrived.
+fn burst(stack: &Stack, spans: u64, collector: &Collector) -> Result<f64, String> {
+    let before = collector.spans();
+    let mut command = Command::new(std::env::current_exe().map_err(|e| e.to_string())?);
+    environment(&mut command, stack, BURST, spans, collector);
+    let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    if !status.as_ref().is_ok_and(std::process::ExitStatus::success) {
+        return Err(format!("{} failed: {status:?}", stack.name));
+    }
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+    let share = (collector.spans() - before) as f64 / spans as f64;
+    Ok(share)
+}
+
+fn environment(command: &mut Command, stack: &Stack, case: &str, n: u64, collector: &Collector) {
+    command.env(STACK, stack.name).env(CASE, case).env(COUNT, n.to_string());
+    command.env("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint());
+    command.env("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf");
+    command.env("OTEL_SERVICE_NAME", "bench").env_remove("RUST_LOG");
+    if !stack.sampled {
+        command.env("OTEL_TRACES_SAMPLER", "parentbased_always_off");
+    }
+}
+
+const STACK: &str = "OTEL_SETUP_PEERS_STACK";
+const CASE: &str = "OTEL_SETUP_PEERS_CASE";
+const COUNT: &str = "OTEL_SETUP_PEERS_COUNT";
+const BURST: &str = "burst";
+/// Spans that are counted, after as many that are not. Fewer than any queue holds.
+pub(crate) const COUNTED: u64 = 500;
+const SMALL: u64 = 16_000;
+const FLOOD: u64 = 200_000;

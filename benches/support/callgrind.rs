@@ -1,0 +1,84 @@
+//! Counts instructions with valgrind's callgrind: the same number on a busy machine as on an idle
+//! one, so a bound on it can gate CI.
+
+#![allow(dead_code, reason = "each bench counts in its own way")]
+
+use std::process::Command;
+
+/// Instructions that one more operation costs, over all threads of the process.
+///
+/// `run` sets up a process that does `n` operations; two runs of different length are compared, so
+/// what happens once (start, installation, the end) cancels out. Cheap operations are done `times`
+/// as often, so that a thread which wakes up in between does not count.
+///
+/// # Errors
+///
+/// When valgrind is not installed, or the process fails under it.
+pub(crate) fn per_operation(times: u64, run: impl Fn(&mut Command, u64)) -> Result<f64, String> {
+    let few = total(|command| run(command, FEW * times))?;
+    let many = total(|command| run(command, MANY * times))?;
+    #[expect(clippy::cast_precision_loss, reason = "counts of instructions are far below 2^52")]
+    let difference = many as f64 - few as f64;
+    #[expect(clippy::cast_precision_loss, reason = "all are small constants")]
+    let operations = ((MANY - FEW) * times) as f64;
+    Ok(difference / operations)
+}
+
+/// Instructions that one more operation costs on the thread that `main` runs on.
+///
+/// # Errors
+///
+/// As [`per_operation`].
+pub(crate) fn on_first_thread(run: impl Fn(&mut Command, u64)) -> Result<f64, String> {
+    let few = of_first_thread(|command| run(command, FEW))?;
+    let many = of_first_thread(|command| run(command, MANY))?;
+    #[expect(clippy::cast_precision_loss, reason = "counts of instructions are far below 2^52")]
+    let per_operation = (many as f64 - few as f64) / (MANY - FEW) as f64;
+    Ok(per_operation)
+}
+
+/// callgrind writes a file for each thread; the first is that of `main`.
+fn of_first_thread(run: impl FnOnce(&mut Command)) -> Result<u64, String> {
+    let name = format!("otel-setup-callgrind-{}", std::process::id());
+    let file = std::env::temp_dir().join(name);
+    let out = format!("--callgrind-out-file={}", file.display());
+    let said = valgrind(&["--separate-threads=yes", &out], run)?;
+    let first = format!("{}-01", file.display());
+    let text = std::fs::read_to_string(&first).map_err(|e| format!("{first}: {e}\n{said}"))?;
+    for thread in 1..9 {
+        // those of threads that did not run are not there
+        let _ = std::fs::remove_file(format!("{}-{thread:02}", file.display()));
+    }
+    let _ = std::fs::remove_file(&file);
+    text.lines()
+        .find_map(|line| line.strip_prefix("summary: ").or(line.strip_prefix("totals: ")))
+        .and_then(|count| count.trim().parse().ok())
+        .ok_or_else(|| format!("no total in {first}"))
+}
+
+fn total(run: impl FnOnce(&mut Command)) -> Result<u64, String> {
+    let said = valgrind(&["--callgrind-out-file=/dev/null"], run)?;
+    said.lines()
+        .find_map(|line| line.split_once("Collected : "))
+        .and_then(|(_, count)| count.trim().parse().ok())
+        .ok_or_else(|| format!("valgrind printed no count:\n{said}"))
+}
+
+fn valgrind(options: &[&str], run: impl FnOnce(&mut Command)) -> Result<String, String> {
+    let itself = std::env::current_exe().map_err(|e| format!("no path to this bench: {e}"))?;
+    let mut command = Command::new("valgrind");
+    command.arg("--tool=callgrind").args(options).arg(itself);
+    run(&mut command);
+    let output = command
+        .output()
+        .map_err(|e| format!("cannot start valgrind ({e}); install it to count instructions"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() {
+        return Err(format!("the bench failed under valgrind:\n{said}"));
+    }
+    Ok(said.into_owned())
+}
+
+/// Below the queue's bound of every stack, so that no stack gains by dropping.
+const FEW: u64 = 500;
+const MANY: u64 = 2_000;

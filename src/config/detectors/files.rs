@@ -1,0 +1,36 @@
+//! Files below a root that tests choose.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::PathBuf;
+
+pub(super) struct Files {
+    root: PathBuf,
+}
+
+impl Files {
+    pub(super) fn below(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    /// The text of a file, no more than a mebibyte of it; nothing if it cannot be read.
+    pub(super) fn text(&self, path: &str) -> Option<String> {
+        let file = File::open(self.root.join(path)).ok()?;
+        let mut bytes = Vec::new();
+        file.take(MOST).read_to_end(&mut bytes).ok()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// The one line of a file, unless it is empty.
+    pub(super) fn line(&self, path: &str) -> Option<String> {
+        let text = self.text(path)?;
+        let line = text.lines().next()?.trim();
+        (!line.is_empty()).then(|| line.to_owned())
+    }
+
+    pub(super) fn exists(&self, path: &str) -> bool {
+        self.root.join(path).exists()
+    }
+}
+
+const MOST: u64 = 1 << 20;

@@ -1,0 +1,266 @@
+//! What is YAML, what variables do in it, and that nothing makes it panic.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::super::{FileConfig, substitute, yaml};
+use super::{env, parse, right, says};
+use crate::config::{BatchSettings, Env};
+
+#[test]
+fn what_is_no_yaml_is_named_with_its_line() {
+    for (text, expected) in [
+        ("a: [", "otel.yaml:2: it is not YAML: "),
+        ("a: 1\nb: {", "otel.yaml:3: it is not YAML: "),
+        ("a: 1\n b: 2\n", "otel.yaml:2: it is not YAML: "),
+        (
+            "file_format: '1.0'\nfile_format: '1.0'",
+            "otel.yaml:2: the key \"file_format\" is there twice",
+        ),
+        ("a: *b", "otel.yaml:1: it is not YAML: "),
+        ("a: !x b", "otel.yaml:1: a tag that is not of the core schema"),
+        ("? [a]\n: b", "otel.yaml:1: a key is not a scalar"),
+        ("a: 1\n---\nb: 2", "otel.yaml:2: there is a second document"),
+        ("- a", "otel.yaml:1: it is not a map"),
+        ("text", "otel.yaml:1: it is not a map"),
+        ("a: &x {b: *x}", "otel.yaml:1: an alias refers to itself"),
+        ("<<: 1", "otel.yaml:1: << needs a map"),
+    ] {
+        let errors = parse(text).expect_err(text);
+        assert!(errors.len() == 1 && errors[0].starts_with(expected), "{text}: {errors:?}");
+    }
+}
+
+#[test]
+fn it_is_bounded_in_bytes_depth_and_nodes() {
+    let laughs = (0..10).fold("a0: &a0 [x, x]\n".to_owned(), |text, n| {
+        let item = format!("*a{n}, ").repeat(10);
+        format!("{text}a{}: &a{} [{item}]\n", n + 1, n + 1)
+    });
+    let errors = parse(&laughs).expect_err("more than memory has");
+    assert_eq!(errors, ["otel.yaml:6: it has more than 100000 nodes"]);
+    let errors = parse(&"- ".repeat(200_000)).expect_err("more than the stack has");
+    assert_eq!(errors, ["otel.yaml:1: it is nested more than 64 deep"]);
+    let errors = parse(&"#".repeat(2 << 20)).expect_err("too much");
+    assert_eq!(errors, ["otel.yaml:1: the file has more than 1048576 bytes"]);
+}
+
+/// The specification's table, "Environment variable substitution".
+#[test]
+fn substitution_is_the_specifications() {
+    use yaml::Type;
+    let variables = env(&[
+        ("STRING_VALUE", "value"),
+        ("BOOL_VALUE", "true"),
+        ("INT_VALUE", "1"),
+        ("FLOAT_VALUE", "1.1"),
+        ("HEX_VALUE", "0xdeadbeef"),
+        ("INVALID_MAP_VALUE", "value\nkey:value"),
+        ("DO_NOT_REPLACE_ME", "Never use this value"),
+        ("REPLACE_ME", "${DO_NOT_REPLACE_ME}"),
+        ("VALUE_WITH_ESCAPE", "value$$"),
+        ("EMPTY", ""),
+    ]);
+    for (input, text, resolved) in [
+        ("${STRING_VALUE}", "value", Type::String),
+        ("${BOOL_VALUE}", "true", Type::Bool(true)),
+        ("${INT_VALUE}", "1", Type::Int(1)),
+        ("${FLOAT_VALUE}", "1.1", Type::Float(1.1)),
+        ("${HEX_VALUE}", "0xdeadbeef", Type::Int(0xdead_beef)),
+        ("\"${STRING_VALUE}\"", "value", Type::String),
+        ("\"${BOOL_VALUE}\"", "true", Type::String),
+        ("'${INT_VALUE}'", "1", Type::String),
+        ("\"${HEX_VALUE}\"", "0xdeadbeef", Type::String),
+        ("!!str ${INT_VALUE}", "1", Type::String),
+        ("${env:STRING_VALUE}", "value", Type::String),
+        ("${INVALID_MAP_VALUE}", "value\nkey:value", Type::String),
+        ("foo ${STRING_VALUE} ${FLOAT_VALUE}", "foo value 1.1", Type::String),
+        ("${UNDEFINED_KEY}", "", Type::Null),
+        ("${EMPTY}", "", Type::Null),
+        ("${EMPTY:-fallback}", "fallback", Type::String),
+        ("${UNDEFINED_KEY:-fallback}", "fallback", Type::String),
+        ("${UNDEFINED_KEY:-}", "", Type::Null),
+        ("${UNDEFINED_KEY:-5000}", "5000", Type::Int(5000)),
+        ("'${UNDEFINED_KEY:-a: b :-c}'", "a: b :-c", Type::String),
+        ("${REPLACE_ME}", "${DO_NOT_REPLACE_ME}", Type::String),
+        ("${UNDEFINED_KEY:-${STRING_VALUE}}", "${STRING_VALUE}", Type::String),
+        ("$${STRING_VALUE}", "${STRING_VALUE}", Type::String),
+        ("$$${STRING_VALUE}", "$value", Type::String),
+        ("$$$${STRING_VALUE}", "$${STRING_VALUE}", Type::String),
+        ("$${STRING_VALUE:-fallback}", "${STRING_VALUE:-fallback}", Type::String),
+        ("$${STRING_VALUE:-${STRING_VALUE}}", "${STRING_VALUE:-value}", Type::String),
+        ("${UNDEFINED_KEY:-$${UNDEFINED_KEY}}", "${UNDEFINED_KEY:-${UNDEFINED_KEY}}", Type::String),
+        ("${VALUE_WITH_ESCAPE}", "value$$", Type::String),
+        ("a $$ b", "a $ b", Type::String),
+        ("a $ b", "a $ b", Type::String),
+        ("$", "$", Type::String),
+        ("${", "${", Type::String),
+        ("|\n  ${STRING_VALUE}", "value\n", Type::String),
+        ("{b: 1}", "", Type::Null),
+    ] {
+        let mut node = yaml::parse(&format!("key: {input}")).expect(input).expect(input);
+        let mut problems = Vec::new();
+        substitute::substitute(&mut node, &variables, &mut problems);
+        assert_eq!(problems, [], "{input}");
+        let yaml::Content::Map(entries) = node.content else { panic!("{input}: no map") };
+        match &entries[0].node.content {
+            yaml::Content::Scalar(scalar) => {
+                assert_eq!((scalar.text.as_str(), scalar.resolved()), (text, resolved), "{input}");
+            }
+            _ => assert_eq!(input, "{b: 1}", "only this one is no scalar"),
+        }
+    }
+}
+
+#[test]
+fn a_reference_that_is_none_is_an_error_and_keys_are_left_alone() {
+    for bad in ["${1API_KEY}", "${API_$KEY}", "${STRING_VALUE:?error}", "${}", "${A B}", "${env:}"]
+    {
+        let errors = parse(&format!("\nfile_format: '1.0'\nx: a {bad}")).expect_err(bad);
+        let expected = format!("otel.yaml:3: {bad:?} is not a reference to a variable");
+        assert!(errors.len() == 1 && errors[0].starts_with(&expected), "{bad}: {errors:?}");
+    }
+    says("file_format: '1.0'\n${A}: 1", &["otel.yaml:2: ${A} is not known, and has no effect"]);
+}
+
+#[test]
+fn a_secret_from_a_variable_is_in_no_message() {
+    let env = env(&[("SECRET", "hunter2 \n")]);
+    let text = "file_format: '1.0'\n\
+        disabled: ${SECRET}\n\
+        log_level: ${SECRET}\n\
+        tracer_provider:\n  processors:\n    - batch: {schedule_delay: \"${SECRET}\", exporter: {console: {}}}\n\
+        \x20 sampler:\n    trace_id_ratio_based:\n      ratio: ${SECRET}\n\
+        resource:\n  attributes_list: a=${SECRET},b\n  attributes:\n    - {name: a, type: int, value: \"${SECRET}\"}\n";
+    let errors = FileConfig::parse(text, "otel.yaml", &env).expect_err("nothing of it is right");
+    assert_eq!(errors.len(), 6, "{errors:#?}");
+    for error in errors {
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+}
+
+#[test]
+fn anchors_and_merges_are_expanded() {
+    let config = right(
+        "file_format: '1.0'\n\
+         tracer_provider:\n\
+         \x20 processors:\n\
+         \x20   - batch: &batch {schedule_delay: 7, exporter: {console: }}\n\
+         \x20   - batch:\n\
+         \x20       <<: *batch\n\
+         \x20       schedule_delay: 9\n\
+         \x20   - batch: *batch\n",
+    );
+    let delays: Vec<_> =
+        config.traces.expect("it has one").exporters.into_iter().map(|e| e.batch).collect();
+    let of = |millis| BatchSettings::new().with_schedule_delay(Duration::from_millis(millis));
+    assert_eq!(delays, [of(7), of(9), of(7)]);
+}
+
+/// Pieces of the schema, of YAML and of noise, in any order.
+fn some_yaml() -> impl Strategy<Value = String> {
+    let piece = prop::sample::select(vec![
+        "file_format: '1.0'\n",
+        "tracer_provider:\n",
+        "  processors:\n",
+        "    - batch:\n",
+        "        exporter: {console: }\n",
+        "  sampler:\n",
+        "    parent_based:\n",
+        "      root: {always_on: }\n",
+        "resource:\n",
+        "  attributes:\n",
+        "    - {name: a, value: b}\n",
+        "propagator:\n",
+        "  composite_list: tracecontext\n",
+        "${A}",
+        "${A:-b}",
+        "$$",
+        "&x ",
+        "*x",
+        "<<: *x\n",
+        "- ",
+        "[",
+        "]",
+        "{",
+        "}",
+        ": ",
+        "'",
+        "\"",
+        "|\n",
+        ">\n",
+        "!!str ",
+        "? ",
+        "---\n",
+        "...\n",
+        "\t",
+        "\u{feff}",
+        "é",
+        "# c\n",
+        "\r\n",
+        "  ",
+        "%YAML 1.2\n",
+        "\\x",
+        "\0",
+    ]);
+    prop_oneof![
+        4 => prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat()),
+        1 => ".{0,200}",
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_the_file_holds_there_is_no_panic(text in some_yaml()) {
+        if let Err(errors) = parse(&text) {
+            prop_assert!(!errors.is_empty());
+            for error in errors {
+                prop_assert!(error.starts_with("otel.yaml:"), "{}", error);
+            }
+        }
+    }
+
+    #[test]
+    fn a_value_cannot_become_structure_or_another_reference(value in ".{1,40}", quote in "['\"]?") {
+        let held = value.clone();
+        let env = Env::new(move |name| (name == "V").then(|| OsString::from(&held)));
+        let text = format!("a: {quote}${{V}}{quote}\nb: 1");
+        let mut node = yaml::parse(&text).unwrap().unwrap();
+        let mut problems = Vec::new();
+        substitute::substitute(&mut node, &env, &mut problems);
+        prop_assert_eq!(problems, []);
+        let yaml::Content::Map(entries) = node.content else { unreachable!("it is a map") };
+        prop_assert_eq!(entries.len(), 2);
+        let yaml::Content::Scalar(scalar) = &entries[0].node.content else {
+            return Err(TestCaseError::fail("structure"));
+        };
+        prop_assert_eq!(&scalar.text, &value);
+        prop_assert!(scalar.is_substituted);
+        prop_assert!(quote.is_empty() || scalar.resolved() == yaml::Type::String);
+    }
+
+    #[test]
+    fn text_without_a_dollar_sign_stays_as_it_is(text in "[^$\0]{0,60}") {
+        let mut node = yaml::Node {
+            line: 1,
+            content: yaml::Content::Scalar(yaml::Scalar { text: text.clone(), is_plain: true, is_substituted: false }),
+        };
+        let before = node.clone();
+        substitute::substitute(&mut node, &env(&[]), &mut Vec::new());
+        prop_assert_eq!(node, before);
+    }
+
+    #[test]
+    fn what_is_escaped_comes_out_as_it_went_in(text in "([a-z${}:-]|\\$\\{[A-Z]+\\}){0,20}") {
+        let escaped = text.replace('$', "$$");
+        let scalar = yaml::Scalar { text: escaped, is_plain: false, is_substituted: false };
+        let mut node = yaml::Node { line: 1, content: yaml::Content::Scalar(scalar) };
+        substitute::substitute(&mut node, &env(&[]), &mut Vec::new());
+        let yaml::Content::Scalar(scalar) = node.content else { unreachable!("it is a scalar") };
+        prop_assert_eq!(scalar.text, text);
+    }
+}

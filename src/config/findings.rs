@@ -1,0 +1,109 @@
+//! What was found wrong with the settings, and which were set for nothing.
+
+use crate::error::{Error, Kind};
+
+/// Everything that was found, said once the voice stands.
+#[derive(Debug, Default)]
+pub(crate) struct Findings(Vec<Finding>);
+
+/// One thing that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Finding {
+    /// The variable, or what the code set.
+    pub(crate) name: String,
+    /// Quotes the value unless it may be secret.
+    pub(crate) why: String,
+    pub(crate) weight: Weight,
+}
+
+/// How much it matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Weight {
+    /// Nothing is wrong: another setting comes first. Only the explanation tells.
+    Noted,
+    /// A warning, whatever is asked for: the machine is to blame and not the settings.
+    Told,
+    /// A warning, or an error under `strict`.
+    Ignored,
+    /// Set in code, and so an error always.
+    Refused,
+}
+
+impl Findings {
+    /// A variable that cannot be used. `problem` quotes the value unless it may be secret.
+    pub(crate) fn ignored(&mut self, name: &str, problem: &str, instead: &str) {
+        self.push(name, format!("{problem}; {instead}"), Weight::Ignored);
+    }
+
+    /// As [`ignored`](Self::ignored), in words that say what is done as well.
+    #[cfg(feature = "config-file")]
+    pub(crate) fn warned(&mut self, name: &str, why: impl Into<String>) {
+        self.push(name, why.into(), Weight::Ignored);
+    }
+
+    /// A variable that is set and has no effect, for which nobody is to blame.
+    pub(crate) fn noted(&mut self, name: &str, why: impl Into<String>) {
+        self.push(name, why.into(), Weight::Noted);
+    }
+
+    /// What goes wrong around us, with settings that are right.
+    pub(crate) fn told(&mut self, name: &str, why: impl Into<String>) {
+        self.push(name, why.into(), Weight::Told);
+    }
+
+    /// A setting of the code's that cannot be used.
+    pub(crate) fn refused(&mut self, name: &str, problem: impl Into<String>) {
+        self.push(name, problem.into(), Weight::Refused);
+    }
+
+    /// An error of the settings joins the others; any other is returned.
+    pub(crate) fn refused_with(&mut self, error: Error) -> Result<(), Error> {
+        for problem in error.into_problems()? {
+            self.refused("", problem);
+        }
+        Ok(())
+    }
+
+    /// Each finding once, whichever of the exporters found it first.
+    fn push(&mut self, name: &str, why: String, weight: Weight) {
+        let finding = Finding { name: name.to_owned(), why, weight };
+        if !self.0.contains(&finding) {
+            self.0.push(finding);
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Finding> {
+        self.0.iter()
+    }
+
+    /// The warnings, as they are said.
+    pub(crate) fn warnings(&self) -> impl Iterator<Item = String> {
+        let warnings = [Weight::Ignored, Weight::Told];
+        self.0.iter().filter(move |found| warnings.contains(&found.weight)).map(Finding::line)
+    }
+
+    /// Everything that is an error, as one: what the code set, and under `strict` what variables
+    /// say too.
+    pub(crate) fn error(&self, strict: bool) -> Option<Error> {
+        let problems: Vec<_> = self
+            .0
+            .iter()
+            .filter(|finding| match finding.weight {
+                Weight::Noted | Weight::Told => false,
+                Weight::Ignored => strict,
+                Weight::Refused => true,
+            })
+            .map(Finding::line)
+            .collect();
+        (!problems.is_empty()).then(|| Error::new(Kind::Config(problems)))
+    }
+}
+
+impl Finding {
+    fn line(&self) -> String {
+        if self.name.is_empty() {
+            return self.why.clone();
+        }
+        format!("{}: {}", self.name, self.why)
+    }
+}

@@ -1,0 +1,232 @@
+//! The one precedence: code, then environment, then file, then default; and who had the last word.
+
+use super::env::{Env, Held};
+use super::explain::{Effective, Explanation, Source, Sourced};
+use super::findings::Findings;
+use super::parse::{Problem, Problems, Shown};
+use super::variables::{CONFIG_FILE, Owner, Row, Variable};
+use super::{Settings, variables};
+
+/// Settles one setting after the other, and remembers what it did.
+#[derive(Debug)]
+pub(crate) struct Resolver<'a> {
+    pub(crate) code: &'a Settings,
+    /// Of a configuration file: while there is one, the specification's other variables count for
+    /// nothing (specification, "Declarative configuration").
+    pub(crate) file: Option<&'a Settings>,
+    env: &'a Env,
+    pub(crate) findings: Findings,
+    settled: Vec<Effective>,
+}
+
+/// What the code and the file say of one setting.
+#[derive(Debug, Clone)]
+pub(crate) struct Said<T> {
+    pub(crate) code: Option<T>,
+    pub(crate) file: Option<T>,
+}
+
+impl<T> Said<T> {
+    pub(crate) fn in_code(code: Option<T>) -> Self {
+        Self { code, file: None }
+    }
+}
+
+impl<'a> Resolver<'a> {
+    pub(crate) fn new(code: &'a Settings, file: Option<&'a Settings>, env: &'a Env) -> Self {
+        Self { code, file, env, findings: Findings::default(), settled: Vec::new() }
+    }
+
+    /// A variable whose row is behind a feature that is off.
+    #[cfg(not(any(feature = "otlp-http", feature = "otlp-grpc")))]
+    pub(crate) fn is_held(&self, name: &str) -> bool {
+        self.file.is_none() && self.env.held(name) != Held::Nothing
+    }
+
+    pub(crate) fn env(&self) -> &'a Env {
+        self.env
+    }
+
+    /// A variable of the reader's terminal, which is nobody's setting; empty is unset.
+    #[cfg(feature = "tree")]
+    pub(crate) fn of_terminal(&self, name: &str) -> Option<String> {
+        match self.env.held(name) {
+            Held::Text(text) => Some(text),
+            Held::Nothing | Held::NotUtf8 => None,
+        }
+    }
+
+    /// One setting of the code and of the file.
+    pub(crate) fn said<T>(&self, of: impl Fn(&Settings) -> Option<T>) -> Said<T> {
+        Said { code: of(self.code), file: self.file.and_then(of) }
+    }
+
+    /// The effective value. Of the variables the first comes first; the setting goes by its name.
+    pub(crate) fn setting<T: Shown>(
+        &mut self,
+        said: Said<T>,
+        variables: &[&'static Variable<T>],
+        default: T,
+    ) -> Sourced<T> {
+        let shown = default.shown();
+        self.optional(said, variables, &shown)
+            .unwrap_or(Sourced { value: default, source: Source::Default })
+    }
+
+    /// The effective value, or nothing, which `unset` is the word for.
+    pub(crate) fn optional<T: Shown>(
+        &mut self,
+        said: Said<T>,
+        variables: &[&'static Variable<T>],
+        unset: &str,
+    ) -> Option<Sourced<T>> {
+        self.read(said, variables, |_, value| Ok(value), unset)
+    }
+
+    /// As [`optional`](Self::optional), where other settings have a say in what a variable means.
+    pub(crate) fn read<T, U: Shown>(
+        &mut self,
+        said: Said<U>,
+        variables: &[&'static Variable<T>],
+        read: impl Fn(&Row, T) -> Result<U, String>,
+        unset: &str,
+    ) -> Option<Sourced<U>> {
+        let mut problems = Vec::new();
+        let chosen = if let Some(value) = said.code {
+            self.note_set(variables, "what the code says comes first");
+            Some(Sourced { value, source: Source::Code })
+        } else {
+            let file = said.file.map(|value| Sourced { value, source: Source::File });
+            self.first_of(variables, read, &mut problems).or(file)
+        };
+        let (shown, source) = chosen.as_ref().map_or_else(
+            || (unset.to_owned(), Source::Default),
+            |chosen| (chosen.value.shown(), chosen.source),
+        );
+        for (name, Problem { what, instead }) in problems {
+            let instead = instead.unwrap_or_else(|| format!("{shown} is used"));
+            self.findings.ignored(name, &what, &instead);
+        }
+        if let Some(first) = variables.first() {
+            self.settle(&first.row, shown, source);
+        }
+        chosen
+    }
+
+    /// A variable beside the precedence: its values are put together with those of others.
+    pub(crate) fn variable<T>(&mut self, variable: &'static Variable<T>) -> Option<T> {
+        let mut problems = Vec::new();
+        let found = self.first_of(&[variable], |_, value| Ok(value), &mut problems);
+        for (name, Problem { what, instead }) in problems {
+            let instead = instead.as_deref().unwrap_or("it counts as unset");
+            self.findings.ignored(name, &what, instead);
+        }
+        found.map(|found| found.value)
+    }
+
+    /// The first of the variables that has a value of use.
+    fn first_of<T, U>(
+        &mut self,
+        variables: &[&'static Variable<T>],
+        read: impl Fn(&Row, T) -> Result<U, String>,
+        problems: &mut Vec<(&'static str, Problem)>,
+    ) -> Option<Sourced<U>> {
+        for (at, variable) in variables.iter().enumerate() {
+            let name = variable.row.name;
+            let mut found = Problems::default();
+            let value = match self.held(&variable.row) {
+                Held::Nothing => None,
+                Held::NotUtf8 => found.useless("a value that is not UTF-8"),
+                Held::Text(text) => (variable.parse)(&text, &mut found).and_then(|value| {
+                    read(&variable.row, value).map_or_else(|what| found.useless(what), Some)
+                }),
+            };
+            problems.extend(found.into_iter().map(|problem| (name, problem)));
+            if let Some(value) = value {
+                self.note_set(&variables[at + 1..], &format!("{name} comes first"));
+                return Some(Sourced { value, source: Source::Variable(name) });
+            }
+        }
+        None
+    }
+
+    /// What a variable holds, and nothing where a configuration file is in its place.
+    fn held(&mut self, row: &Row) -> Held {
+        let held = self.env.held(row.name);
+        if held != Held::Nothing && self.file.is_some() && row.owner == Owner::Specification {
+            let why = format!("{} is set, and comes in place of it", CONFIG_FILE.row.name);
+            self.findings.noted(row.name, why);
+            return Held::Nothing;
+        }
+        held
+    }
+
+    /// Whether a variable says anything that counts.
+    pub(crate) fn is_set(&mut self, row: &Row) -> bool {
+        matches!(self.held(row), Held::Text(_))
+    }
+
+    fn note_set<T>(&mut self, variables: &[&'static Variable<T>], why: &str) {
+        for variable in variables {
+            self.note_if_set(&variable.row, why);
+        }
+    }
+
+    /// A variable that is set has no effect.
+    pub(crate) fn note_if_set(&mut self, row: &Row, why: &str) {
+        if self.env.held(row.name) != Held::Nothing {
+            self.findings.noted(row.name, why);
+        }
+    }
+
+    /// Remembers an effective setting. One name may come several times: each exporter has its own.
+    pub(crate) fn settle(&mut self, row: &Row, value: impl Into<String>, source: Source) {
+        self.settled.push(Effective { setting: row.name, value: value.into(), source });
+    }
+
+    /// Something that only code can make, in words.
+    pub(crate) fn settle_in_code(&mut self, row: &Row, value: impl Into<String>) {
+        self.note_if_set(row, "what the code says comes first");
+        self.settle(row, value, Source::Code);
+    }
+
+    /// Whoever is really the source of what has just been settled as a default.
+    pub(crate) fn resettle(&mut self, row: &Row, source: Source) {
+        if let Some(settled) = self.settled.iter_mut().rfind(|s| s.setting == row.name) {
+            settled.source = source;
+        }
+    }
+
+    /// A value that turned out to be of no use after all, what is in its place, and in words.
+    pub(crate) fn replace(&mut self, row: &Row, problem: &str, value: &str, instead: &str) {
+        let mut name = row.name;
+        if let Some(settled) = self.settled.iter_mut().rfind(|s| s.setting == row.name) {
+            if let Source::Variable(variable) = settled.source {
+                name = variable;
+            }
+            value.clone_into(&mut settled.value);
+            settled.source = Source::Default;
+        }
+        self.findings.ignored(name, problem, instead);
+    }
+
+    /// Variables that are set, and that no part of this crate honours.
+    pub(crate) fn find_unsupported(&mut self) {
+        for row in variables::all() {
+            match row.owner {
+                Owner::Elsewhere(whose) => {
+                    let why = format!("it is of {whose}, and this crate makes traces");
+                    self.note_if_set(row, &why);
+                }
+                Owner::Unsupported(why) if self.is_set(row) => {
+                    self.findings.ignored(row.name, why, "it has no effect");
+                }
+                _ => {}
+            }
+        }
+    }
+
+    pub(crate) fn explanation(&self) -> Explanation {
+        Explanation::new(self.settled.clone(), &self.findings)
+    }
+}

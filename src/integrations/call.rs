@@ -1,0 +1,211 @@
+//! A request that is being worked on: its span, from the first byte of the request to the last of
+//! the response.
+
+use std::any::Any;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+#[cfg(feature = "tower")]
+use http::Response;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, StatusCode, Version};
+use opentelemetry::Context;
+use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt as _};
+use tracing::Span;
+
+use super::http::TARGET;
+use crate::exception::is_panic_recorded;
+
+/// What a protocol has to say at each step.
+pub(super) trait Rules: fmt::Debug + Send + Sync {
+    fn responded(&self, traced: &Traced, head: &Head<'_>) -> Progress;
+
+    /// The end of the body, with its trailers if it had some.
+    fn ended(&self, _traced: &Traced, _trailers: Option<&HeaderMap>) {}
+
+    /// There is no response, or no more of it. `error` is a type or another word of a few.
+    fn failed(&self, traced: &Traced, error: &str);
+
+    /// Nobody wants the rest.
+    fn abandoned(&self, traced: &Traced);
+}
+
+/// What a request's span is, and what it may yet have to say of the request.
+#[derive(Debug)]
+pub(super) struct Traced {
+    pub(super) span: Span,
+    /// Where the protocol wants it at the end.
+    #[cfg_attr(
+        all(feature = "tower", not(feature = "tonic")),
+        expect(dead_code, reason = "gRPC's rules alone read it")
+    )]
+    pub(super) path: Option<PathAndQuery>,
+}
+
+/// A response without its body.
+#[derive(Debug)]
+pub(super) struct Head<'a> {
+    pub(super) status: StatusCode,
+    pub(super) version: Version,
+    pub(super) headers: &'a HeaderMap,
+}
+
+impl<'a> Head<'a> {
+    #[cfg(feature = "tower")]
+    pub(super) fn of<B>(response: &'a Response<B>) -> Self {
+        let (status, version) = (response.status(), response.version());
+        Self { status, version, headers: response.headers() }
+    }
+}
+
+/// What is yet to come after the head of a response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Progress {
+    Body,
+    /// A body that has no end of its own.
+    EndlessBody,
+    /// Nothing that the span should wait for.
+    Over,
+}
+
+/// A span, and what is current while its request is worked on. Dropped before its end, it is
+/// abandoned.
+#[derive(Debug)]
+pub(super) struct Call {
+    traced: Traced,
+    /// What came with the request, where the span does not carry it: the filter has refused the
+    /// span, the request is skipped, or nothing is set up.
+    context: Option<Context>,
+    rules: &'static dyn Rules,
+    is_over: bool,
+}
+
+/// Inside the span of a call.
+pub(super) struct Inside<'a> {
+    traced: &'a Traced,
+    rules: &'static dyn Rules,
+    is_over: &'a mut bool,
+}
+
+impl Call {
+    pub(super) fn new(span: Span, rules: &'static dyn Rules) -> Self {
+        Self { traced: Traced { span, path: None }, context: None, rules, is_over: false }
+    }
+
+    /// Keeps the path for the end.
+    #[cfg(feature = "tonic")]
+    pub(super) fn with_path(mut self, path: Option<PathAndQuery>) -> Self {
+        self.traced.path = path;
+        self
+    }
+
+    /// A call that leaves no trace, nor does anything that happens in it.
+    pub(super) fn untraced(rules: &'static dyn Rules) -> Self {
+        let suppressed = Context::new().with_telemetry_suppressed();
+        let mut call = Self::new(Span::none(), rules);
+        call.context = Some(suppressed);
+        call
+    }
+
+    /// The first step: enters the span, which starts it. `parent` was current when it was made.
+    pub(super) fn begin<R>(
+        &mut self,
+        parent: Context,
+        link: Option<SpanContext>,
+        f: impl FnOnce() -> R,
+    ) -> R {
+        let entered = self.traced.span.enter();
+        let parent_id = span_id(&parent);
+        let is_traced = Context::map_current(|current| {
+            let is_traced = current.has_active_span() && span_id(current) != parent_id;
+            if is_traced && let Some(link) = link {
+                current.span().add_link(link, Vec::new());
+            }
+            is_traced
+        });
+        if !is_traced {
+            self.context = Some(parent);
+        }
+        let _context = self.context.clone().map(Context::attach);
+        let result = catch_unwind(AssertUnwindSafe(f));
+        drop(entered);
+        result.unwrap_or_else(|payload| self.panicked(payload))
+    }
+
+    /// Another step, inside the span.
+    pub(super) fn run<R>(&mut self, f: impl FnOnce(&mut Inside<'_>) -> R) -> R {
+        let entered = self.traced.span.enter();
+        let _context = self.context.clone().map(Context::attach);
+        let mut inside =
+            Inside { traced: &self.traced, rules: self.rules, is_over: &mut self.is_over };
+        let result = catch_unwind(AssertUnwindSafe(|| f(&mut inside)));
+        drop(entered);
+        result.unwrap_or_else(|payload| self.panicked(payload))
+    }
+
+    #[cold]
+    fn panicked(&mut self, payload: Box<dyn Any + Send>) -> ! {
+        self.is_over = true;
+        let message = payload
+            .downcast_ref::<&str>()
+            .copied()
+            .or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        self.traced.span.in_scope(|| {
+            if !is_panic_recorded() {
+                tracing::error!(
+                    target: TARGET,
+                    { "exception.type" = "panic", "exception.message" = message },
+                    "exception"
+                );
+            }
+            self.rules.failed(&self.traced, "panic");
+        });
+        resume_unwind(payload)
+    }
+}
+
+impl Inside<'_> {
+    /// All is sent, though the end has not been seen: no abandonment from here on.
+    pub(super) fn set_complete(&mut self) {
+        *self.is_over = true;
+    }
+
+    pub(super) fn responded(&mut self, head: &Head<'_>) -> Progress {
+        let progress = self.rules.responded(self.traced, head);
+        *self.is_over = progress != Progress::Body;
+        progress
+    }
+
+    pub(super) fn ended(&mut self, trailers: Option<&HeaderMap>) {
+        self.rules.ended(self.traced, trailers);
+        *self.is_over = true;
+    }
+
+    pub(super) fn failed(&mut self, error: &str) {
+        self.rules.failed(self.traced, error);
+        *self.is_over = true;
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        if !self.is_over && !self.traced.span.is_disabled() {
+            // inside, so that this is when the span ends
+            self.traced.span.in_scope(|| self.rules.abandoned(&self.traced));
+        }
+    }
+}
+
+/// The name of an error's type, or the word for those that have none of their own.
+pub(super) fn type_of<E>(_: &E) -> &'static str {
+    let name = std::any::type_name::<E>();
+    if name.contains("dyn ") { "_OTHER" } else { name }
+}
+
+fn span_id(context: &Context) -> SpanId {
+    if context.has_active_span() {
+        context.span().span_context().span_id()
+    } else {
+        SpanId::INVALID
+    }
+}

@@ -1,0 +1,165 @@
+//! What the semantic conventions for HTTP say, for servers and clients alike
+//! (<https://opentelemetry.io/docs/specs/semconv/http/http-spans/>).
+
+mod address;
+mod client;
+#[cfg(feature = "tower")]
+mod forwarded;
+mod redact;
+mod rules;
+#[cfg(feature = "tower")]
+mod said;
+
+use std::fmt;
+use std::sync::Arc;
+
+use opentelemetry::propagation::TextMapPropagator;
+use opentelemetry::{Context, global};
+
+#[cfg(feature = "tower")]
+pub(super) use address::Address;
+pub(super) use client::{Attempts, ClientRequest, client_span};
+#[cfg(feature = "tower")]
+pub(super) use forwarded::Forwarded;
+pub(super) use redact::full_url;
+#[cfg(feature = "tonic")]
+pub(super) use redact::percent_decoded;
+#[cfg(feature = "tower")]
+pub(super) use redact::redacted;
+pub(super) use rules::HttpClient;
+#[cfg(feature = "tower")]
+pub(super) use rules::HttpServer;
+#[cfg(feature = "tower")]
+pub(super) use said::Said;
+
+use crate::propagation::{HeaderExtractor, HeaderInjector};
+
+/// The target of the spans of HTTP servers and clients.
+pub(super) const TARGET: &str = "otel_setup::http";
+
+/// The methods of RFC 9110 and PATCH; others could be anything.
+pub(super) fn known(method: &http::Method) -> Option<&'static str> {
+    KNOWN_METHODS.into_iter().find(|known| *known == method.as_str())
+}
+
+pub(super) fn protocol_version(version: http::Version) -> Option<&'static str> {
+    match version {
+        http::Version::HTTP_09 => Some("0.9"),
+        http::Version::HTTP_10 => Some("1.0"),
+        http::Version::HTTP_11 => Some("1.1"),
+        http::Version::HTTP_2 => Some("2"),
+        http::Version::HTTP_3 => Some("3"),
+        _ => None,
+    }
+}
+
+/// A header as text; `None` if it is absent or not text.
+pub(super) fn header<N: http::header::AsHeaderName>(
+    headers: &http::HeaderMap,
+    name: N,
+) -> Option<&str> {
+    std::str::from_utf8(headers.get(name)?.as_bytes()).ok()
+}
+
+/// `example.com:8080`, `[::1]:8080`, either without a port. The brackets are not the host's.
+pub(super) fn host_and_port(authority: &str) -> (&str, Option<i64>) {
+    let credentials = authority.bytes().rposition(|byte| byte == b'@');
+    let authority = &authority[credentials.map_or(0, |at| at + 1)..];
+    if let Some((host, rest)) =
+        authority.strip_prefix('[').and_then(|inside| inside.split_once(']'))
+    {
+        return (host, rest.strip_prefix(':').and_then(port));
+    }
+    let mut colons = authority.bytes().enumerate().filter(|(_, byte)| *byte == b':');
+    match (colons.next(), colons.next()) {
+        (Some((at, _)), None) => (&authority[..at], port(&authority[at + 1..])),
+        // an address of version 6 without brackets has no port
+        _ => (authority, None),
+    }
+}
+
+fn port(text: &str) -> Option<i64> {
+    text.parse::<u16>().ok().map(i64::from)
+}
+
+/// The port that a URL of this scheme means when it names none.
+pub(super) fn default_port(scheme: &str) -> Option<i64> {
+    match scheme {
+        "http" => Some(80),
+        "https" => Some(443),
+        _ => None,
+    }
+}
+
+/// The propagator: the global one, unless another was given.
+#[derive(Clone, Default)]
+pub(super) struct Propagation(Option<Arc<dyn TextMapPropagator + Send + Sync>>);
+
+impl Propagation {
+    pub(super) fn new(propagator: impl TextMapPropagator + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(propagator)))
+    }
+
+    /// What the headers bring, and nothing of what happens to be current.
+    pub(super) fn extract(&self, headers: &http::HeaderMap) -> Context {
+        let (nothing, headers) = (Context::new(), HeaderExtractor(headers));
+        match &self.0 {
+            Some(propagator) => propagator.extract_with_context(&nothing, &headers),
+            None => global::get_text_map_propagator(|propagator| {
+                propagator.extract_with_context(&nothing, &headers)
+            }),
+        }
+    }
+
+    /// Writes the current context.
+    pub(super) fn inject(&self, headers: &mut http::HeaderMap) {
+        let mut headers = HeaderInjector(headers);
+        Context::map_current(|current| match &self.0 {
+            Some(propagator) => propagator.inject_context(current, &mut headers),
+            None => global::get_text_map_propagator(|propagator| {
+                propagator.inject_context(current, &mut headers);
+            }),
+        });
+    }
+}
+
+impl fmt::Debug for Propagation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(given) => f.debug_list().entries(given.fields()).finish(),
+            None => f.write_str("global"),
+        }
+    }
+}
+
+const KNOWN_METHODS: [&str; 9] =
+    ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "CONNECT", "TRACE"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn authorities_are_taken_apart() {
+        for (authority, expected) in [
+            ("example.com", ("example.com", None)),
+            ("example.com:8080", ("example.com", Some(8080))),
+            ("user:pass@example.com:8080", ("example.com", Some(8080))),
+            ("[2001:db8::1]:443", ("2001:db8::1", Some(443))),
+            ("[2001:db8::1]", ("2001:db8::1", None)),
+            ("2001:db8::1", ("2001:db8::1", None)),
+            ("example.com:", ("example.com", None)),
+            ("example.com:99999", ("example.com", None)),
+            ("", ("", None)),
+        ] {
+            assert_eq!(host_and_port(authority), expected, "{authority}");
+        }
+    }
+
+    #[test]
+    fn methods_are_known_by_their_exact_name() {
+        assert_eq!(known(&http::Method::PATCH), Some("PATCH"));
+        let lower = http::Method::from_bytes(b"get").expect("a token");
+        assert_eq!(known(&lower), None);
+    }
+}

@@ -1,0 +1,119 @@
+//! reqwest: a middleware that traces each request, and sends the context along.
+//!
+//! ```
+//! use otel_setup::reqwest::ClientMiddleware;
+//!
+//! let client = reqwest_middleware::ClientBuilder::new(reqwest::Client::new())
+//!     .with(ClientMiddleware::new()) // the line
+//!     .build();
+//! # drop(client);
+//! ```
+//!
+//! Put it after a middleware that retries: then each attempt has a span of its own, and the later
+//! ones their number (`http.request.resend_count`). Redirects that reqwest follows by itself are
+//! part of the span of the request that was asked for.
+//!
+//! A span of kind CLIENT is named by the method, says the URL without its secrets (`url.full`), the
+//! server, the response's status, and ends when the head of the response is there. 4xx and 5xx are
+//! errors. Without a response `error.type` is one of `timeout`, `connect`, `redirect`, `request`,
+//! `body`, `decode`, `builder`, `middleware` (another middleware's error), `cancelled` and `_OTHER`.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+
+use http::Extensions;
+use opentelemetry::propagation::TextMapPropagator;
+use reqwest::{Request, Response};
+use reqwest_middleware::{Error, Middleware, Next};
+use tracing::Span;
+
+use super::call::{Call, Head};
+use super::http::{Attempts, ClientRequest, HttpClient, Propagation, client_span, full_url, known};
+
+/// Traces each request as a span of kind CLIENT; see the [module](self).
+#[derive(Debug, Clone, Default)]
+#[must_use = "it traces nothing until it is part of a client"]
+pub struct ClientMiddleware {
+    propagation: Propagation,
+}
+
+impl ClientMiddleware {
+    /// Writes the headers by the global propagator.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Writes the headers by this propagator instead of the global one.
+    pub fn with_propagator(
+        mut self,
+        propagator: impl TextMapPropagator + Send + Sync + 'static,
+    ) -> Self {
+        self.propagation = Propagation::new(propagator);
+        self
+    }
+}
+
+#[async_trait::async_trait]
+impl Middleware for ClientMiddleware {
+    async fn handle(
+        &self,
+        mut request: Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> Result<Response, Error> {
+        let resends = extensions.get_or_insert_default::<Attempts>().next();
+        let mut call = Call::new(span(&request, resends), &HttpClient);
+        call.run(|_| self.propagation.inject(request.headers_mut()));
+        let mut answer = pin!(next.run(request, extensions));
+        poll_fn(|cx| {
+            call.run(|call| {
+                let polled = answer.as_mut().poll(cx);
+                match &polled {
+                    Poll::Pending => {}
+                    Poll::Ready(Ok(response)) => {
+                        let (status, version) = (response.status(), response.version());
+                        call.responded(&Head { status, version, headers: response.headers() });
+                    }
+                    Poll::Ready(Err(error)) => call.failed(kind(error)),
+                }
+                polled
+            })
+        })
+        .await
+    }
+}
+
+fn span(request: &Request, resends: Option<u32>) -> Span {
+    let url = request.url();
+    let has_credentials = !url.username().is_empty() || url.password().is_some();
+    let host = url.host_str().unwrap_or_default();
+    let authority = match url.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    };
+    client_span(&ClientRequest {
+        method: known(request.method()),
+        method_original: request.method().as_str(),
+        url: &full_url(url.scheme(), has_credentials, &authority, url.path(), url.query()),
+        host: host.trim_matches(['[', ']']),
+        port: url.port_or_known_default().map(i64::from),
+        resends,
+    })
+}
+
+/// What went wrong, in one of a few words.
+fn kind(error: &Error) -> &'static str {
+    let Error::Reqwest(error) = error else { return "middleware" };
+    // the more telling ones first: a timeout may be one of the connection
+    let kinds = [
+        (error.is_timeout(), "timeout"),
+        (error.is_connect(), "connect"),
+        (error.is_redirect(), "redirect"),
+        (error.is_builder(), "builder"),
+        (error.is_body(), "body"),
+        (error.is_decode(), "decode"),
+        (error.is_request(), "request"),
+    ];
+    kinds.into_iter().find(|(is_it, _)| *is_it).map_or("_OTHER", |(_, kind)| kind)
+}

@@ -1,0 +1,43 @@
+//! Servers and clients of tower, for any service over `http` requests.
+//!
+//! [`ServerLayer`] around a service traces each request as a span of kind SERVER, [`ClientLayer`]
+//! as one of kind CLIENT, by the stable semantic conventions for HTTP.
+//!
+//! | a server's span says | |
+//! |---|---|
+//! | its name | `GET /orders/{id}`; without a route `GET`; for an unknown method `HTTP` |
+//! | `http.request.method` | one of RFC 9110 or PATCH, else `_OTHER` and `http.request.method_original` |
+//! | `http.route` | the template, if the framework has one |
+//! | `http.response.status_code` | 5xx makes the span an error, 4xx does not |
+//! | `url.scheme`, `url.path`, `url.query` | values of secret keys (`sig`, `token`, `api_key`, …) are `REDACTED` |
+//! | `server.address`, `server.port` | of `Forwarded`, `X-Forwarded-Host`, `:authority`, `Host`, the first of these |
+//! | `client.address` | of `Forwarded`, `X-Forwarded-For`, the peer, the first of these |
+//! | `network.peer.address`, `network.peer.port` | if the framework tells |
+//! | `network.protocol.version`, `user_agent.original` | |
+//! | `error.type` | the status code, the type of the service's error, `panic`, or `cancelled` |
+//!
+//! A span that was dropped before its response was sent is `cancelled`: the client went away, or
+//! a timeout around the layer struck. An event stream (`text/event-stream`) has no end but that one,
+//! and is not. An upgraded connection is no longer part of the request.
+//!
+//! A panic is recorded, and goes on.
+//!
+//! The spans are ordinary `tracing` spans at level INFO with the target `otel_setup::http`. A filter
+//! that refuses them still lets the request's trace go on in what happens inside.
+
+mod body;
+mod future;
+mod layer;
+mod resend;
+mod service;
+mod span;
+
+pub use body::ResponseBody;
+pub use future::{ClientFuture, ResponseFuture};
+pub use layer::{ClientLayer, ServerLayer};
+pub use resend::{CountResends, ResendCounter};
+#[cfg(feature = "tonic")]
+pub(super) use service::origin;
+pub use service::{ClientService, ServerService};
+
+pub use super::Trust;

@@ -1,0 +1,185 @@
+//! The tracer of the shadow: it starts our span, or stands for the one that has started.
+
+use std::borrow::Cow;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use opentelemetry::trace::{Span, SpanBuilder, SpanContext, Status, TraceContextExt as _, Tracer};
+use opentelemetry::{Context, KeyValue, Value};
+use opentelemetry_sdk::trace::Span as SdkSpan;
+use tracing::Subscriber;
+use tracing::span::Id;
+use tracing_subscriber::registry::LookupSpan;
+
+use super::super::inside::Inside;
+use super::super::state::{Pending, State};
+use super::shadow::REAL_ID;
+use super::{Found, Link, find};
+
+pub(crate) struct BridgeTracer<S> {
+    link: Arc<Link<S>>,
+}
+
+impl<S> BridgeTracer<S> {
+    pub(super) fn new(link: Arc<Link<S>>) -> Self {
+        Self { link }
+    }
+}
+
+/// A span of the shadow.
+#[derive(Debug)]
+pub(crate) enum BridgeSpan {
+    /// The one span there is: started here.
+    Real(Box<SdkSpan>),
+    /// Another name for a span that had started, or that is not recorded.
+    Proxy(Context, SpanContext),
+}
+
+/// What our state of the span says.
+enum Own {
+    Pending(Pending),
+    Has(Context),
+}
+
+impl<S> BridgeTracer<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    fn own(&self, id: &Id) -> Option<Own> {
+        let dispatch = self.link.dispatch()?;
+        let (Found::Own(span) | Found::Inherited(span)) =
+            find::<S>(&self.link.core, &dispatch, id)?;
+        let mut inner = span.lock();
+        match &inner.state {
+            State::Started(context) | State::Passive(context) => Some(Own::Has(context.clone())),
+            State::Shadowed(_) => {
+                match std::mem::replace(&mut inner.state, State::ShadowStarted) {
+                    State::Shadowed(pending) => Some(Own::Pending(pending)),
+                    // as looked at above, under the same lock
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+}
+
+impl<S> Tracer for BridgeTracer<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    type Span = BridgeSpan;
+
+    /// Called by stock code, which holds its lock for this span. `parent` is the one that it was
+    /// given last, and `added` what it was told beside.
+    fn build_with_context(&self, mut added: SpanBuilder, parent: &Context) -> BridgeSpan {
+        match real_id(&mut added).and_then(|id| self.own(&id)) {
+            Some(Own::Pending(Pending { mut builder, status, .. })) => {
+                merge(&mut builder, added);
+                let _inside = Inside::sdk();
+                let mut span = self.link.core.tracer.sdk().build_with_context(builder, parent);
+                if status != Status::Unset {
+                    span.set_status(status);
+                }
+                BridgeSpan::Real(Box::new(span))
+            }
+            Some(Own::Has(context)) => {
+                let span_context = context.span().span_context().clone();
+                BridgeSpan::Proxy(context, span_context)
+            }
+            None => BridgeSpan::Proxy(Context::new(), SpanContext::NONE),
+        }
+    }
+}
+
+/// Takes the field that says which span this is out of the attributes.
+fn real_id(builder: &mut SpanBuilder) -> Option<Id> {
+    let attributes = builder.attributes.as_mut()?;
+    let at = attributes.iter().position(|attribute| attribute.key.as_str() == REAL_ID)?;
+    match attributes.remove(at).value {
+        Value::I64(id) => NonZeroU64::new(id.cast_unsigned()).map(Id::from_non_zero_u64),
+        _ => None,
+    }
+}
+
+fn merge(builder: &mut SpanBuilder, added: SpanBuilder) {
+    if let Some(attributes) = added.attributes {
+        builder.attributes.get_or_insert_default().extend(attributes);
+    }
+    if let Some(links) = added.links {
+        builder.links.get_or_insert_default().extend(links);
+    }
+    if let Some(events) = added.events {
+        let all = builder.events.get_or_insert_default();
+        all.extend(events);
+        all.sort_by_key(|event| event.timestamp);
+    }
+}
+
+impl Span for BridgeSpan {
+    fn add_event_with_timestamp<T>(&mut self, name: T, at: SystemTime, attributes: Vec<KeyValue>)
+    where
+        T: Into<Cow<'static, str>>,
+    {
+        match self {
+            Self::Real(span) => span.add_event_with_timestamp(name, at, attributes),
+            Self::Proxy(context, _) => {
+                context.span().add_event_with_timestamp(name, at, attributes);
+            }
+        }
+    }
+
+    fn span_context(&self) -> &SpanContext {
+        match self {
+            Self::Real(span) => span.span_context(),
+            Self::Proxy(_, context) => context,
+        }
+    }
+
+    fn is_recording(&self) -> bool {
+        match self {
+            Self::Real(span) => span.is_recording(),
+            Self::Proxy(context, _) => context.span().is_recording(),
+        }
+    }
+
+    fn set_attribute(&mut self, attribute: KeyValue) {
+        match self {
+            Self::Real(span) => span.set_attribute(attribute),
+            Self::Proxy(context, _) => context.span().set_attribute(attribute),
+        }
+    }
+
+    fn set_status(&mut self, status: Status) {
+        match self {
+            Self::Real(span) => span.set_status(status),
+            Self::Proxy(context, _) => context.span().set_status(status),
+        }
+    }
+
+    fn update_name<T>(&mut self, name: T)
+    where
+        T: Into<Cow<'static, str>>,
+    {
+        match self {
+            Self::Real(span) => span.update_name(name),
+            Self::Proxy(context, _) => context.span().update_name(name),
+        }
+    }
+
+    fn add_link(&mut self, to: SpanContext, attributes: Vec<KeyValue>) {
+        match self {
+            Self::Real(span) => span.add_link(to, attributes),
+            Self::Proxy(context, _) => context.span().add_link(to, attributes),
+        }
+    }
+
+    /// The end of a proxy is not the span's.
+    fn end_with_timestamp(&mut self, at: SystemTime) {
+        match self {
+            Self::Real(span) => span.end_with_timestamp(at),
+            Self::Proxy(..) => {}
+        }
+    }
+}

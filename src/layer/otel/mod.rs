@@ -1,0 +1,437 @@
+//! `tracing` spans and events as OpenTelemetry spans.
+//!
+//! Each concern has a room: `state` is one span and how it starts, `local` what each thread
+//! remembers, `fields` and `events` turn values into attributes, `bridge` makes the ecosystem's
+//! `OpenTelemetrySpanExt` work on our spans. This file is the layer itself: what happens when.
+//!
+//! Three rules keep it fast and safe:
+//!
+//! - No lock is held, and no thread-local borrowed, while code of others runs: the SDK with its
+//!   samplers and processors, and the `Debug` of a field.
+//! - What a thread did last is at hand without the registry.
+//! - A child of an unsampled span of ours stores nothing at all, if the sampler obeys the parent.
+//!
+//! # Where it differs from tracing-opentelemetry
+//!
+//! - A `u64` that fits is an integer; the `error` of an event is not quoted twice.
+//! - `otel.name` and `otel.status_*` still work after the span has started.
+//! - An unsampled span's children are not shown to the sampler, unless it wants to see them.
+//! - A status of Ok is final, also before the span has started (Tracing API, "Set Status").
+//! - A span that follows itself does not wait for itself.
+//! - Under an unsampled span only one that declares `otel.kind` can be given another parent.
+//! - Events of a span that was never entered are bounded: it is started when there are many.
+//! - A span that is entered again inside another gets the events inside, as it is the context.
+//! - Records of the `log` crate have the target and the location that they were logged with.
+//! - A `Debug` that panics is an attribute that says so.
+
+mod bridge;
+mod detail;
+mod events;
+mod fields;
+mod inside;
+mod local;
+mod spans;
+mod state;
+
+use std::any::TypeId;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::SystemTime;
+
+use opentelemetry::Context as OtelContext;
+use opentelemetry::trace::{SpanBuilder, SpanId, TraceContextExt as _};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Dispatch, Event, Subscriber};
+use tracing_subscriber::layer::{Context, Layer};
+use tracing_subscriber::registry::LookupSpan;
+
+use self::bridge::Bridge;
+pub use self::detail::SpanDetail;
+use self::events::OtelEvent;
+use self::fields::SpanFields;
+use self::inside::Inside;
+use self::local::{Entry, Hit, Key, local_unsampled};
+use self::spans::Spans;
+use self::state::{Change, LinkTo, OtelSpan, Pending, Start, State, Unwinding};
+use super::filter::SwapFilter;
+use crate::tracer::Tracer;
+
+/// The layer. `S` is the subscriber below it.
+pub(crate) struct OtelLayer<S: 'static> {
+    core: Arc<Core>,
+    bridge: Bridge<S>,
+    /// Where the layer hears of spans that its filter refuses.
+    filter: Option<SwapFilter>,
+}
+
+/// What the layer and its bridge share.
+#[derive(Debug)]
+struct Core {
+    tracer: Tracer,
+    detail: SpanDetail,
+    unsampled: Unsampled,
+    spans: Spans,
+    /// Tells the layers of a process apart.
+    id: u64,
+}
+
+/// Whose unsampled spans have children that the sampler need not be asked about, since it would not
+/// sample them either.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Unsampled {
+    pub(crate) skips_children_of_own: bool,
+    /// Those of another provider's spans, too.
+    pub(crate) skips_children_of_any: bool,
+}
+
+/// Where a new span belongs.
+enum Parent {
+    Is(OtelContext),
+    /// A span of this layer.
+    Own(OtelContext),
+    /// An unsampled span of ours, which is also the current context, and its id.
+    Inherited(SpanId),
+}
+
+impl<S> OtelLayer<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    pub(crate) fn new(tracer: Tracer, detail: SpanDetail, unsampled: Unsampled) -> Self {
+        let id = NEXT_ID.fetch_add(1, Relaxed);
+        let core = Arc::new(Core { tracer, detail, unsampled, spans: Spans::new(), id });
+        Self { bridge: Bridge::new(core.clone()), core, filter: None }
+    }
+
+    /// For a stack with one gate: tells spans that were refused from those that store nothing.
+    pub(crate) fn with_refusals_of(mut self, filter: SwapFilter) -> Self {
+        self.filter = Some(filter);
+        self
+    }
+
+    fn key(&self, id: &Id) -> Key {
+        Key { layer: self.core.id, span: id.into_u64() }
+    }
+
+    fn parent(&self, attrs: &Attributes<'_>, ctx: &Context<'_, S>) -> Parent {
+        if let Some(id) = attrs.parent() {
+            let parent = self.find(id).or_else(|| self.inherited(id, ctx));
+            // a parent that this layer does not see, or that has ended: a root
+            let context = parent.and_then(|span| self.context(&span, id));
+            return context.map_or_else(|| Parent::Is(OtelContext::new()), Parent::Own);
+        }
+        if !attrs.is_contextual() {
+            return Parent::Is(OtelContext::new());
+        }
+        if self.core.unsampled.skips_children_of_own
+            && let Some(unsampled) = local::unsampled_parent(self.core.id)
+            && !is_boundary(attrs)
+            && self.is_innermost(unsampled.entered, ctx)
+        {
+            return Parent::Inherited(unsampled.id);
+        }
+        Parent::Is(OtelContext::current())
+    }
+
+    /// `skips` if the sampler would not sample the child of an unsampled parent.
+    fn state(&self, attrs: &Attributes<'_>, parent: OtelContext, skips: bool) -> State {
+        if skips && local_unsampled(&parent).is_some() && !is_boundary(attrs) {
+            return State::Passive(parent);
+        }
+        let metadata = attrs.metadata();
+        let fields = metadata.fields().len().min(MOST_AT_ONCE);
+        let attributes = self.core.detail.attributes(metadata, fields);
+        let mut fields = SpanFields::new(attributes);
+        attrs.record(&mut fields);
+        let name = fields.name.unwrap_or_else(|| metadata.name().into());
+        let mut builder = SpanBuilder::from_name(name);
+        builder.span_kind = fields.kind;
+        builder.attributes = Some(fields.attributes);
+        builder.start_time = Some(SystemTime::now());
+        State::Pending(Pending { parent, builder, status: fields.status.unwrap_or_default() })
+    }
+
+    /// The state of a span of this layer.
+    fn find(&self, id: &Id) -> Option<Arc<OtelSpan>> {
+        self.core.spans.find(id)
+    }
+
+    /// The context of a span, which is started for it.
+    #[inline]
+    fn context(&self, span: &OtelSpan, id: &Id) -> Option<OtelContext> {
+        match span.begin() {
+            Start::Done(context) => Some(context),
+            Start::Build(pending) => {
+                let watch = Unwinding::watch(span);
+                let (context, is_recording) = pending.start(&self.core.tracer);
+                watch.done();
+                span.settle(&context, is_recording);
+                Some(context)
+            }
+            Start::Bridge => self.bridged_context(span, id),
+            Start::Impossible => None,
+        }
+    }
+
+    #[cold]
+    fn bridged_context(&self, span: &OtelSpan, id: &Id) -> Option<OtelContext> {
+        let context = self.bridge.context(id)?;
+        span.settle(&context, context.span().is_recording());
+        Some(context)
+    }
+
+    /// A span that this thread has not just had in its hands, or has lost sight of.
+    #[cold]
+    fn look_up(&self, id: &Id, ctx: &Context<'_, S>) -> Option<(OtelContext, Arc<OtelSpan>)> {
+        let span = self.find(id).or_else(|| self.inherited(id, ctx))?;
+        Some((self.context(&span, id)?, span))
+    }
+
+    /// Whether the registry, too, takes this span for the parent of a new one: a span without state
+    /// finds its context by that. Between the two can be spans that this layer has not been shown.
+    #[inline]
+    fn is_innermost(&self, entered: u64, ctx: &Context<'_, S>) -> bool {
+        if self.filter.as_ref().is_some_and(|filter| !filter.has_refused_spans()) {
+            return true;
+        }
+        ctx.current_span().id().is_some_and(|id| id.into_u64() == entered)
+    }
+
+    /// The unsampled span whose context a span without state inherits.
+    #[cold]
+    fn inherited(&self, id: &Id, ctx: &Context<'_, S>) -> Option<Arc<OtelSpan>> {
+        let allows = |filter: &SwapFilter| ctx.metadata(id).is_some_and(|m| filter.allows(m, ctx));
+        if !self.filter.as_ref().is_none_or(allows) {
+            return None;
+        }
+        let nearest = ctx.span(id)?.scope().skip(1).find_map(|span| self.find(&span.id()))?;
+        nearest.is_passive().then_some(nearest)
+    }
+
+    /// Applies a change to a span: to what is pending, or to the started one.
+    fn change(&self, span: &OtelSpan, id: &Id, change: impl Change) {
+        let context = {
+            let mut inner = span.lock();
+            match &mut inner.state {
+                State::Pending(pending) | State::Shadowed(pending) if change.fits(pending) => {
+                    return change.pending(pending);
+                }
+                State::Started(context) => Some(context.clone()),
+                State::Passive(_) | State::Closed => return,
+                _ => None,
+            }
+        };
+        if let Some(context) = context.or_else(|| self.context(span, id)) {
+            let _inside = Inside::sdk();
+            change.started(&context.span());
+        }
+    }
+
+    /// Starts a span that is being closed. What samplers and processors trace meanwhile would never
+    /// be cleared by the registry, and would keep its parent open: they have no subscriber.
+    #[cold]
+    fn start_late(&self, pending: Pending) -> OtelContext {
+        let start = || pending.start(&self.core.tracer).0;
+        tracing::dispatcher::with_default(&Dispatch::none(), start)
+    }
+
+    #[inline(never)]
+    fn record_event(&self, event: &Event<'_>) {
+        if Inside::is_sdk() {
+            return;
+        }
+        let found = match event.parent() {
+            Some(id) => self.find(id).filter(|span| !span.is_passive()).map(|s| (s, id.clone())),
+            None if event.is_contextual() => local::current(self.core.id),
+            None => None,
+        };
+        let Some((span, id)) = found else { return };
+        let event = OtelEvent::of(event, self.core.detail);
+        self.change(&span, &id, event);
+    }
+
+    fn end(&self, span: &OtelSpan, id: &Id) {
+        if matches!(span.lock().state, State::Shadowed(_) | State::ShadowStarted) {
+            self.bridged_context(span, id);
+        }
+        let (state, left, timings, is_shadowed) = {
+            let mut inner = span.lock();
+            let state = std::mem::replace(&mut inner.state, State::Closed);
+            (state, inner.left, inner.timings.take(), inner.is_shadowed)
+        };
+        let context = match state {
+            // shadowed still: the dispatcher that leads to the bridge is gone
+            State::Pending(pending) | State::Shadowed(pending) => Some(self.start_late(pending)),
+            State::Started(context) => Some(context),
+            _ => None,
+        };
+        if let Some(context) = context {
+            let _inside = Inside::sdk();
+            let otel = context.span();
+            if let Some(timings) = timings {
+                otel.set_attributes(timings.attributes());
+            }
+            match left {
+                Some(left) => otel.end_with_timestamp(left),
+                None => otel.end(),
+            }
+        }
+        if is_shadowed {
+            self.bridge.close(id);
+        }
+    }
+}
+
+impl<S> Layer<S> for OtelLayer<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    fn on_register_dispatch(&self, dispatch: &Dispatch) {
+        self.bridge.bind(dispatch.downgrade());
+    }
+
+    #[inline]
+    fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
+        if Inside::is_sdk() || !local::is_alive() {
+            if let Some(filter) = &self.filter {
+                filter.note_refused_span();
+            }
+            return;
+        }
+        let Unsampled { skips_children_of_own, skips_children_of_any } = self.core.unsampled;
+        let state = match self.parent(attrs, &ctx) {
+            Parent::Is(context) => self.state(attrs, context, skips_children_of_any),
+            Parent::Own(context) => self.state(attrs, context, skips_children_of_own),
+            Parent::Inherited(unsampled) => {
+                return local::set_recent_stateless(self.key(id), unsampled);
+            }
+        };
+        let span = Arc::new(OtelSpan::new(state, self.core.detail.timings));
+        self.core.spans.insert(id, span.clone());
+        local::set_recent(self.key(id), span);
+    }
+
+    #[inline]
+    fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
+        if !local::is_alive() {
+            return;
+        }
+        let key = self.key(id);
+        let recent = match local::take_recent(key) {
+            Hit::Span(span) => Some(span),
+            Hit::Stateless(unsampled) => {
+                let current = local::unsampled_parent(self.core.id);
+                // what it would make current is current
+                if current.is_some_and(|current| current.id == unsampled) {
+                    let unsampled = Some(unsampled);
+                    return local::push(Entry { key, span: None, unsampled, guard: None });
+                }
+                None
+            }
+            Hit::Miss => None,
+        };
+        let started = recent.and_then(|span| Some((self.context(&span, id)?, span)));
+        let Some((context, span)) = started.or_else(|| self.look_up(id, &ctx)) else { return };
+        if self.core.detail.timings
+            && let Some(timings) = &mut span.lock().timings
+        {
+            timings.enter();
+        }
+        let unsampled = local_unsampled(&context);
+        let guard = Some(context.attach());
+        local::push(Entry { key, span: Some(span), unsampled, guard });
+    }
+
+    #[inline]
+    fn on_exit(&self, id: &Id, _ctx: Context<'_, S>) {
+        let key = self.key(id);
+        let Some(Entry { span, unsampled, guard, .. }) = local::pop(key) else { return };
+        drop(guard);
+        if unsampled.is_none()
+            && let Some(span) = &span
+        {
+            let now = SystemTime::now();
+            let mut inner = span.lock();
+            inner.left = Some(now);
+            if let Some(timings) = &mut inner.timings {
+                timings.exit();
+            }
+        }
+        match (span, unsampled) {
+            (Some(span), _) => local::set_recent(key, span),
+            (None, Some(unsampled)) => local::set_recent_stateless(key, unsampled),
+            // only a span without state has none, and that is unsampled
+            (None, None) => {}
+        }
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, _ctx: Context<'_, S>) {
+        let span = local::innermost(self.key(id)).or_else(|| self.find(id));
+        let Some(span) = span.filter(|span| !span.is_passive()) else { return };
+        let mut fields = SpanFields::new(Vec::with_capacity(values.len()));
+        values.record(&mut fields);
+        self.change(&span, id, fields);
+    }
+
+    fn on_follows_from(&self, id: &Id, follows: &Id, ctx: Context<'_, S>) {
+        // one without state has the id of its unsampled ancestor
+        let known = |id: &Id| self.find(id).or_else(|| self.inherited(id, &ctx));
+        let (Some(span), Some(followed)) = (known(id), known(follows)) else { return };
+        // its id is taken, also if nobody is going to record it
+        let Some(followed) = self.context(&followed, follows) else { return };
+        let link = LinkTo(followed.span().span_context().clone());
+        self.change(&span, id, link);
+    }
+
+    #[inline]
+    fn on_event(&self, event: &Event<'_>, _ctx: Context<'_, S>) {
+        // most events of a service that samples little, so nothing comes before it
+        if event.is_contextual() && local::is_unsampled(self.core.id) {
+            return;
+        }
+        self.record_event(event);
+    }
+
+    fn on_close(&self, id: Id, _ctx: Context<'_, S>) {
+        let span = match local::take_recent(self.key(&id)) {
+            Hit::Span(span) => Some(span),
+            Hit::Stateless(_) if !self.bridge.knows_stateless() => return,
+            Hit::Stateless(_) | Hit::Miss => self.find(&id),
+        };
+        match span {
+            Some(span) => {
+                self.end(&span, &id);
+                self.core.spans.remove(&id);
+            }
+            None => self.bridge.close_stateless(&id),
+        }
+    }
+
+    /// Types that we do not know may be the stock layer's, which the bridge has one of.
+    // SAFETY: pointers to `self`, which lives as long as whoever asks for it borrows it, or what
+    // the stack inside the bridge, which is part of `self`, answers by the same rule
+    #[expect(unsafe_code, reason = "the trait's only way to hand out a part of a layer")]
+    unsafe fn downcast_raw(&self, id: TypeId) -> Option<*const ()> {
+        if id == TypeId::of::<Self>() {
+            return Some(std::ptr::from_ref(self).cast());
+        }
+        unsafe { self.bridge.downcast_raw(id) }
+    }
+}
+
+impl<S> fmt::Debug for OtelLayer<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OtelLayer").field("core", &self.core).finish_non_exhaustive()
+    }
+}
+
+/// Declares a kind, as servers and clients do: others may yet give it another parent.
+fn is_boundary(attrs: &Attributes<'_>) -> bool {
+    attrs.metadata().fields().field("otel.kind").is_some()
+}
+
+/// Room for attributes that the allocator has at hand. Of more fields some are empty, as a rule.
+const MOST_AT_ONCE: usize = 16;
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);

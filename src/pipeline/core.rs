@@ -1,0 +1,305 @@
+//! The buffers, queues, workers and accounts of one pipeline in one process.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::SpanData;
+use parking_lot::Mutex;
+
+use super::fork;
+use super::ledger::{Account, DropReason, Stats};
+use super::limits::Limits;
+use super::queue::{Buffer, Exchange, Inlet};
+use super::report::Report;
+use super::retry::after;
+use super::worker::{Orders, Worker};
+use super::{BatchConfig, Destination};
+use crate::diagnostics::Diagnostics;
+use crate::error::{Error, Kind};
+
+#[derive(Debug)]
+pub(crate) struct Core {
+    /// Tells the cores of a process apart, in the slots of its threads.
+    pub(crate) id: u64,
+    pub(crate) exchange: Arc<Exchange<SpanData>>,
+    lanes: Vec<Lane>,
+    closed: AtomicBool,
+    /// Of the process that the workers run in.
+    generation: u32,
+    forked: Forked,
+}
+
+/// What a forked child has seen. Nothing else of a core may be used there: its locks may be held by
+/// threads that the child does not have.
+#[derive(Debug, Default)]
+struct Forked {
+    started: AtomicU64,
+    ended: AtomicU64,
+    told: AtomicBool,
+    reported: AtomicU64,
+}
+
+/// One exporter: its queue, its worker, its account.
+#[derive(Debug)]
+struct Lane {
+    name: String,
+    inlet: Arc<Inlet<SpanData>>,
+    orders: Arc<Orders>,
+    thread: Mutex<Option<Thread>>,
+    /// Losses that a flush has already reported.
+    reported: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Thread {
+    handle: JoinHandle<()>,
+    /// Disconnects when the thread is done.
+    done: mpsc::Receiver<()>,
+}
+
+impl Core {
+    pub(crate) fn start(
+        destinations: Vec<Destination>,
+        config: &BatchConfig,
+        limits: &Limits,
+        diagnostics: &Diagnostics,
+    ) -> Result<Arc<Self>, Error> {
+        fork::watch();
+        let bounds = config.bounds();
+        let (inlets, outlets): (Vec<_>, Vec<_>) =
+            destinations.iter().map(|_| Inlet::new(bounds)).unzip();
+        let exchange = Arc::new(Exchange::new(inlets.clone(), bounds));
+        let mut core = Self {
+            id: NEXT_ID.fetch_add(1, Relaxed),
+            exchange: exchange.clone(),
+            lanes: Vec::new(),
+            closed: AtomicBool::new(false),
+            generation: fork::generation(),
+            forked: Forked::default(),
+        };
+        for ((destination, inlet), outlet) in destinations.into_iter().zip(inlets).zip(outlets) {
+            let pace = config.pace(&destination);
+            let exporter = destination.exporter;
+            let (name, orders) = (exporter.name().to_owned(), Arc::<Orders>::default());
+            let worker = Worker {
+                pace,
+                exporter,
+                outlet,
+                exchange: exchange.clone(),
+                orders: orders.clone(),
+                limits: limits.clone(),
+                report: Report::new(diagnostics.clone(), name.clone()),
+                rest: Vec::new(),
+            };
+            let thread = Mutex::new(Some(spawn(&name, worker)?));
+            core.lanes.push(Lane { name, inlet, orders, thread, reported: AtomicU64::new(0) });
+        }
+        Ok(Arc::new(core))
+    }
+
+    /// This process is a child of the one that the workers run in.
+    #[inline]
+    pub(crate) fn is_forked(&self) -> bool {
+        self.generation != fork::generation()
+    }
+
+    #[cold]
+    pub(crate) fn start_in_child(&self) {
+        self.forked.started.fetch_add(1, AcqRel);
+    }
+
+    /// Counts a span of a child as dropped; true for the first one.
+    #[cold]
+    pub(crate) fn end_in_child(&self) -> bool {
+        // one that was started before the fork is the parent's, and ends here as well
+        self.forked.ended.fetch_add(1, AcqRel);
+        !self.forked.told.swap(true, AcqRel)
+    }
+
+    #[inline]
+    pub(crate) fn has_exporters(&self) -> bool {
+        !self.lanes.is_empty()
+    }
+
+    /// A buffer for the calling thread.
+    pub(crate) fn buffer(&self) -> Arc<Buffer<SpanData>> {
+        self.exchange.buffer(None)
+    }
+
+    pub(crate) fn set_resource(&self, resource: &Resource) {
+        for lane in &self.lanes {
+            lane.orders.set_resource(resource.clone());
+        }
+    }
+
+    /// Ok if everything that ended before the call is exported, and nothing was lost since the
+    /// last flush.
+    pub(crate) fn flush(&self, timeout: Duration) -> Result<(), Error> {
+        if self.is_forked() {
+            return self.losses_in_child("flush");
+        }
+        let deadline = after(Instant::now(), timeout);
+        let reported: Vec<u64> =
+            self.lanes.iter().map(|lane| lane.reported.load(Acquire)).collect();
+        self.exchange.sweep();
+        let waiting: Vec<_> = self.lanes.iter().map(Lane::ask_flush).collect();
+        let mut late = 0;
+        for (lane, wait) in self.lanes.iter().zip(waiting) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if wait.recv_timeout(left) == Err(mpsc::RecvTimeoutError::Timeout) {
+                let account = &lane.inlet.account;
+                late += account.offered().saturating_sub(account.settled());
+            }
+        }
+        if late > 0 {
+            return Err(Error::new(Kind::Timeout {
+                operation: "flush",
+                after: timeout,
+                left: late,
+            }));
+        }
+        self.losses("flush", &reported)
+    }
+
+    /// Exports what there is within `timeout`, drops the rest, ends the threads. Once; later calls
+    /// are Ok.
+    pub(crate) fn shutdown(&self, timeout: Duration) -> Result<(), Error> {
+        if self.is_forked() {
+            return self.losses_in_child("shutdown");
+        }
+        if self.closed.swap(true, AcqRel) {
+            return Ok(());
+        }
+        let deadline = after(Instant::now(), timeout);
+        let reported: Vec<u64> =
+            self.lanes.iter().map(|lane| lane.reported.load(Acquire)).collect();
+        self.exchange.close(DropReason::AfterShutdown);
+        for lane in &self.lanes {
+            lane.orders.shutdown(deadline);
+            lane.inlet.ring();
+        }
+        let left: u64 = self.lanes.iter().map(|lane| lane.end(deadline)).sum();
+        if left > 0 {
+            let operation = "shutdown";
+            return Err(Error::new(Kind::Timeout { operation, after: timeout, left }));
+        }
+        self.losses("shutdown", &reported)
+    }
+
+    fn losses_in_child(&self, operation: &'static str) -> Result<(), Error> {
+        let ended = self.forked.ended.load(Acquire);
+        let lost = ended - self.forked.reported.fetch_max(ended, AcqRel).min(ended);
+        if lost == 0 || self.lanes.is_empty() {
+            return Ok(());
+        }
+        Err(Error::new(Kind::Lost { operation, lost, cause: FORKED.to_owned() }))
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Acquire)
+    }
+
+    pub(crate) fn has_untold_losses(&self) -> bool {
+        !self.is_forked()
+            && self
+                .lanes
+                .iter()
+                .any(|lane| lane.inlet.account.lost() > lane.orders.told.load(Relaxed))
+    }
+
+    fn losses(&self, operation: &'static str, reported: &[u64]) -> Result<(), Error> {
+        let (mut lost, mut causes) = (0, Vec::new());
+        for (lane, before) in self.lanes.iter().zip(reported) {
+            let now = lane.inlet.account.lost();
+            lane.reported.fetch_max(now, AcqRel);
+            if now > *before {
+                lost += now - before;
+                causes.push(lane.cause());
+            }
+        }
+        if lost == 0 {
+            return Ok(());
+        }
+        Err(Error::new(Kind::Lost { operation, lost, cause: causes.join("; ") }))
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        if self.is_forked() {
+            return self.stats_in_child();
+        }
+        // ends before starts: see the ledger's rules
+        let mut exporters: Vec<_> =
+            self.lanes.iter().map(|lane| lane.inlet.account.read(&lane.name)).collect();
+        let counts = self.exchange.counts();
+        for account in &mut exporters {
+            account.close(counts.started, counts.ended);
+        }
+        let live = counts.started.saturating_sub(counts.ended);
+        Stats { started: counts.started, live, exporters }
+    }
+
+    fn stats_in_child(&self) -> Stats {
+        let ended = self.forked.ended.load(Acquire);
+        let started = self.forked.started.load(Acquire).max(ended);
+        let account = Account::default();
+        account.refuse(DropReason::AfterFork, ended);
+        let mut exporters: Vec<_> =
+            self.lanes.iter().map(|lane| account.read(&lane.name)).collect();
+        for account in &mut exporters {
+            account.close(started, ended);
+        }
+        Stats { started, live: started - ended, exporters }
+    }
+
+    /// Nothing that has ended is still on its way.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.stats().queued() == 0
+    }
+}
+
+impl Lane {
+    fn ask_flush(&self) -> mpsc::Receiver<()> {
+        let wait = self.orders.flush();
+        self.inlet.ring();
+        wait
+    }
+
+    /// Waits for the thread until `deadline`; how many spans it leaves behind.
+    fn end(&self, deadline: Instant) -> u64 {
+        if let Some(Thread { handle, done }) = self.thread.lock().take() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if done.recv_timeout(left) == Err(mpsc::RecvTimeoutError::Disconnected) {
+                // a panic of the worker itself: what it held is counted below
+                let _ = handle.join();
+            }
+        }
+        self.inlet.account.abandon()
+    }
+
+    fn cause(&self) -> String {
+        let dropped = self.inlet.account.dropped();
+        let trouble = self.orders.trouble.lock();
+        let words = trouble.as_deref().unwrap_or("no export has failed");
+        format!("{}: {dropped}: {words}", self.name)
+    }
+}
+
+fn spawn(name: &str, worker: Worker) -> Result<Thread, Error> {
+    let (sender, done) = mpsc::channel();
+    let handle = std::thread::Builder::new()
+        .name(format!("otel-{name}"))
+        .spawn(move || worker.run(sender))
+        .map_err(|error| {
+            Error::new(Kind::System { what: "start the export thread", cause: error.to_string() })
+        })?;
+    Ok(Thread { handle, done })
+}
+
+pub(crate) const FORKED: &str = "this process is a fork of the one that tracing was set up in, and \
+                                 has no exporter; set up tracing after the fork";
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);

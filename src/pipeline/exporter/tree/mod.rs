@@ -1,0 +1,306 @@
+//! Traces for people: each one as a tree, with bars on a common time axis.
+//!
+//! Each concern has a file: `assemble` decides when a trace is whole, `forest` who is under whom
+//! and what is folded, `prune` what a large trace shows, `lines` the order from top to bottom,
+//! `bar` the time axis, `paint` with `header`, `label`, `words` and `style` the picture,
+//! `text` what comes from outside made harmless, `terminal` what the reader can see. This file is
+//! the exporter.
+
+mod assemble;
+mod bar;
+mod forest;
+mod header;
+mod label;
+mod lines;
+mod paint;
+mod prune;
+mod span;
+mod style;
+mod terminal;
+mod text;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::io::{self, IsTerminal as _, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use opentelemetry::Key;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::SpanData;
+use parking_lot::Mutex;
+
+use self::assemble::{Assembler, Trace};
+use self::paint::{Subject, paint};
+use self::span::Span;
+use self::terminal::Look;
+use self::text::Charset;
+use crate::config::Resolver;
+use crate::pipeline::export::{BlockingExporter, Failure, Payload, Receipt, Settled};
+use crate::pipeline::limits::estimate;
+
+/// Shows each finished trace as a tree with a bar for every span: for development, on a terminal.
+///
+/// ```text
+/// shop · 132ms · 4 spans                          4bf92f3577b34da6a3ce929d0e0e4736
+///                         took    self  0                 66.0ms             132ms
+/// POST /orders server    132ms  18.0ms  ━━────────────────────────────────────╼━━━
+/// ├╴load cart           31.0ms  800µs    ╺────────╸
+/// │ └╴SELECT carts      30.2ms            ━━━━━━━━╸
+/// └╴charge card client  82.0ms                     ╺━━━━━━━━━━━━━━━━━━━━━━━╸
+/// ```
+///
+/// A bar is heavy where the span itself is at work and light where it waits for its children; `self`
+/// is the sum of the former. Attributes, events and errors are below their span, or beside it on a
+/// wide terminal. Siblings of one name are folded into a row in a trace of more than 50 spans.
+///
+/// A trace is shown, at once and whole, when its root has ended. Where spans have a remote parent it
+/// is waited for, 0.3 s, in case it is in this process; where a message was sent, its consumer, 1 s.
+/// A trace whose root stays open is shown in parts: after 5 s without a new span or 30 s in all,
+/// when more than 50,000 spans are held, and at a flush. What comes later is shown as a
+/// continuation of its trace. Spans that could not be written count as dropped, and until they are
+/// written they count as in flight.
+///
+/// The picture is as wide as the terminal (`COLUMNS` overrides it, 80 columns if neither is known),
+/// in colour on a terminal unless `NO_COLOR` is set, and in ASCII if the locale (`LC_ALL`,
+/// `LC_CTYPE`, `LANG`) is set and not UTF-8. Characters that could drive or deceive a terminal are
+/// escaped.
+///
+/// A clone shares the picture: give one to each of several setups in a process, and their services
+/// are shown in one tree.
+///
+/// ```
+/// use otel_setup::{Exporter, Setup};
+///
+/// # fn main() -> Result<(), otel_setup::Error> {
+/// let setup = Setup::new("shop").with_exporter(Exporter::tree());
+/// # drop(setup.with_env(|_| None).build()?);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+#[must_use = "an exporter works once it is given to `Setup::with_exporter`"]
+pub struct TreeExporter {
+    shared: Arc<Mutex<Shared>>,
+    look: Look,
+}
+
+/// What clones have in common.
+struct Shared {
+    assembler: Assembler,
+    /// For each source, what has become of the spans that were held.
+    settled: Vec<Settled>,
+    /// `None`: stdout.
+    writer: Option<Box<dyn Write + Send>>,
+}
+
+impl TreeExporter {
+    pub(super) fn new() -> Self {
+        let shared = Shared { assembler: Assembler::default(), settled: Vec::new(), writer: None };
+        Self { shared: Arc::new(Mutex::new(shared)), look: Look::default() }
+    }
+
+    /// How many columns the picture takes, whatever the terminal has: between 40 and 400.
+    pub fn with_width(mut self, columns: usize) -> Self {
+        self.look.width = Some(columns);
+        self
+    }
+
+    /// Colours, whatever the terminal is and `NO_COLOR` says.
+    pub fn with_colour(mut self, colour: bool) -> Self {
+        self.look.colour = Some(colour);
+        self
+    }
+
+    /// Only ASCII characters, or lines and marks of Unicode, whatever the locale is.
+    pub fn with_ascii(mut self, ascii: bool) -> Self {
+        self.look.charset = Some(if ascii { Charset::Ascii } else { Charset::Unicode });
+        self
+    }
+
+    /// Where pictures go, for all clones: stdout by default. Each is one write, and no colours
+    /// unless [`with_colour`](Self::with_colour) asks for them.
+    pub fn with_writer(self, writer: impl Write + Send + 'static) -> Self {
+        self.shared.lock().writer = Some(Box::new(writer));
+        self
+    }
+
+    /// What the worker drives.
+    pub(super) fn open(self, resolver: &Resolver<'_>) -> Box<dyn BlockingExporter> {
+        let source = {
+            let mut shared = self.shared.lock();
+            shared.settled.push(Settled::default());
+            shared.settled.len() - 1
+        };
+        Box::new(OpenTree {
+            shared: self.shared,
+            look: self.look.or_environment(resolver),
+            source,
+            service: "unknown_service".into(),
+            looked: Instant::now(),
+        })
+    }
+}
+
+impl fmt::Debug for TreeExporter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TreeExporter").field("look", &self.look).finish_non_exhaustive()
+    }
+}
+
+/// One clone in one pipeline.
+struct OpenTree {
+    shared: Arc<Mutex<Shared>>,
+    look: Look,
+    source: usize,
+    service: Arc<str>,
+    /// When what is due was shown last.
+    looked: Instant,
+}
+
+impl BlockingExporter for OpenTree {
+    fn name(&self) -> &'static str {
+        "tree"
+    }
+
+    fn schedule_delay(&self) -> Duration {
+        // somebody is looking on
+        LOOK
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        if let Some(name) = resource.get(&Key::from_static_str("service.name")) {
+            self.service = name.as_str().into();
+        }
+    }
+
+    fn encode(&mut self, batch: Vec<SpanData>) -> Result<Payload, Failure> {
+        Ok(Payload::Spans(batch))
+    }
+
+    fn send(&mut self, payload: &mut Payload, _deadline: Instant) -> Result<Receipt, Failure> {
+        let now = Instant::now();
+        let mut shared = self.shared.lock();
+        for span in payload.take_spans() {
+            let bytes = estimate(&span);
+            let (trace, span) = Span::new(span, self.service.clone(), self.source);
+            shared.assembler.admit(trace, span, bytes, now);
+        }
+        let mut due = shared.assembler.beyond_bounds();
+        // under a load that leaves the worker no time to tick
+        if now.duration_since(self.looked) > 4 * LOOK {
+            self.looked = now;
+            due.extend(shared.assembler.due(now));
+        }
+        shared.show(due, self.look);
+        Ok(Receipt::default())
+    }
+
+    fn holds_back(&self) -> bool {
+        true
+    }
+
+    fn settled(&mut self) -> Settled {
+        std::mem::take(&mut self.shared.lock().settled[self.source])
+    }
+
+    fn tick(&mut self) {
+        let mut shared = self.shared.lock();
+        self.looked = Instant::now();
+        let due = shared.assembler.due(self.looked);
+        shared.show(due, self.look);
+    }
+
+    fn flush(&mut self, _deadline: Instant) -> Result<(), Failure> {
+        let mut shared = self.shared.lock();
+        let all = shared.assembler.of_source(self.source);
+        shared.show(all, self.look);
+        Ok(())
+    }
+
+    fn shutdown(&mut self, deadline: Instant) -> Result<(), Failure> {
+        self.flush(deadline)
+    }
+}
+
+impl fmt::Debug for OpenTree {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenTree").field("source", &self.source).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn show(&mut self, traces: Vec<Trace>, look: Look) {
+        for trace in traces {
+            let page = look.page(self.writer.is_none());
+            let painted = catch_unwind(AssertUnwindSafe(|| picture(&trace, page)));
+            let written = match painted {
+                Ok(text) => self.write(&text),
+                Err(_) => Err(io::Error::other("a trace could not be drawn")),
+            };
+            for span in &trace.spans {
+                let settled = &mut self.settled[span.source];
+                match &written {
+                    Ok(()) => settled.exported += 1,
+                    Err(error) => {
+                        settled.dropped += 1;
+                        settled.trouble.get_or_insert_with(|| trouble(error));
+                    }
+                }
+            }
+        }
+    }
+
+    /// One write, under the locks of whatever else is shown on the same terminal.
+    fn write(&mut self, text: &str) -> io::Result<()> {
+        if let Some(writer) = &mut self.writer {
+            writer.write_all(text.as_bytes())?;
+            return writer.flush();
+        }
+        let mut stdout = io::stdout().lock();
+        // elsewhere a reader that has stopped reading stdout must not hold up the log lines
+        let _stderr =
+            (stdout.is_terminal() && io::stderr().is_terminal()).then(|| io::stderr().lock());
+        stdout.write_all(text.as_bytes())?;
+        stdout.flush()
+    }
+}
+
+/// Spans as pictures, the traces in order of their starts.
+#[cfg(feature = "testing")]
+pub(crate) fn draw(spans: Vec<SpanData>, width: usize) -> String {
+    let (mut assembler, now) = (Assembler::default(), Instant::now());
+    for span in spans {
+        let (trace, span) = Span::new(span, "test".into(), 0);
+        assembler.admit(trace, span, 0, now);
+    }
+    let mut traces = assembler.of_source(0);
+    traces.sort_by_key(|trace| trace.spans.iter().map(|span| span.start).min());
+    let page = terminal::Page { width, colour: false, charset: Charset::Unicode };
+    traces.iter().map(|trace| picture(trace, page)).collect()
+}
+
+fn picture(trace: &Trace, page: terminal::Page) -> String {
+    let names = |id| trace.continues.as_ref()?.name(id).map(str::to_owned);
+    let subject = Subject {
+        id: trace.id,
+        spans: &trace.spans,
+        continues: trace.continues.as_ref().map(|shown| shown.start),
+        names: &names,
+    };
+    paint(&subject, page)
+}
+
+fn trouble(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => "stdout is closed".to_owned(),
+        _ => format!("the tree cannot be written: {error}"),
+    }
+}
+
+/// How often a look is taken at what is whole.
+const LOOK: Duration = Duration::from_millis(100);

@@ -1,0 +1,187 @@
+//! The face that the SDK sees: counts at start, moves into a buffer at end.
+
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+use std::time::Duration;
+
+use opentelemetry::Context;
+use opentelemetry::trace::Span as _;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
+use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
+
+use super::core::{Core, FORKED};
+use super::limits::{Limits, estimate};
+use super::queue::Buffer;
+use crate::error::Error;
+use crate::tracer::SpanSink;
+
+#[derive(Debug, Clone)]
+pub(crate) struct Processor {
+    core: Arc<Core>,
+    /// For threads whose own buffer is out of reach: their thread-locals are gone.
+    shared: Arc<Buffer<SpanData>>,
+    timeout: Duration,
+    limits: Limits,
+}
+
+/// A thread's buffer in one core.
+struct Slot {
+    core: u64,
+    buffer: Arc<Buffer<SpanData>>,
+}
+
+thread_local! {
+    /// The one that was used last. Taken out while it is used: that costs no count of references,
+    /// and a span moves straight into the buffer, not into a closure first.
+    static LAST: Cell<Option<Slot>> = const { Cell::new(None) };
+    /// Those of other cores: tests and stacked providers have some.
+    static OTHERS: RefCell<Vec<Slot>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Processor {
+    pub(crate) fn new(core: Arc<Core>, timeout: Duration, limits: Limits) -> Self {
+        let shared = core.buffer();
+        Self { core, shared, timeout, limits }
+    }
+
+    /// Takes this thread's buffer. `None` if there is none to be had: the thread is ending.
+    #[inline]
+    fn take(&self) -> Option<Slot> {
+        match LAST.try_with(Cell::take).ok()? {
+            Some(slot) if slot.core == self.core.id => Some(slot),
+            other => self.find(other),
+        }
+    }
+
+    /// Puts it back where the next span finds it.
+    #[inline]
+    fn put_back(slot: Slot) {
+        // a thread that is ending leaves its buffer to the next sweep
+        let _ = LAST.try_with(|last| last.set(Some(slot)));
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn find(&self, other: Option<Slot>) -> Option<Slot> {
+        OTHERS
+            .try_with(|slots| {
+                let mut slots = slots.borrow_mut();
+                slots.extend(other);
+                if let Some(at) = slots.iter().position(|slot| slot.core == self.core.id) {
+                    return slots.swap_remove(at);
+                }
+                // the exchange of a core that is gone holds no reference any more
+                slots.retain(|slot| Arc::strong_count(&slot.buffer) > 1);
+                Slot { core: self.core.id, buffer: self.core.buffer() }
+            })
+            .ok()
+    }
+
+    /// Says so once, past the locks of stderr: who holds them may not exist in this process.
+    #[cold]
+    fn drop_in_child(&self) {
+        #[cfg(unix)]
+        if self.core.end_in_child() {
+            let line = format!("otel-setup: error: spans are dropped: {FORKED}\n");
+            let _ = rustix::io::write(std::io::stderr(), line.as_bytes());
+        }
+    }
+
+    /// An end that no exporter asks for.
+    fn count_end(&self) {
+        match self.take() {
+            Some(slot) => {
+                slot.buffer.end();
+                Self::put_back(slot);
+            }
+            None => self.shared.end_shared(),
+        }
+    }
+
+    /// A span that is too big. By value, as everything here: a span that nobody else has the
+    /// address of is copied once on its way.
+    #[cold]
+    #[inline(never)]
+    fn push_cut(&self, mut span: SpanData, bytes: usize) {
+        let bytes = self.limits.cut(&mut span, bytes);
+        self.push(span, bytes);
+    }
+
+    #[inline]
+    fn push(&self, span: SpanData, bytes: usize) {
+        let exchange = &self.core.exchange;
+        match self.take() {
+            Some(slot) => {
+                slot.buffer.push(span, bytes, exchange);
+                Self::put_back(slot);
+            }
+            None => self.shared.push(span, bytes, exchange),
+        }
+    }
+}
+
+impl SpanSink for Processor {
+    #[inline]
+    fn started(&self) {
+        if self.core.is_forked() {
+            self.core.start_in_child();
+        } else if let Some(slot) = self.take() {
+            slot.buffer.start();
+            Self::put_back(slot);
+        } else {
+            self.shared.start_shared();
+        }
+    }
+
+    #[inline]
+    fn ended(&self, mut span: SpanData) {
+        if !span.span_context.is_sampled() {
+            return;
+        }
+        if self.core.is_forked() {
+            return self.drop_in_child();
+        }
+        if !self.core.has_exporters() {
+            return self.count_end();
+        }
+        // the system's clock may have been set back meanwhile
+        if span.end_time < span.start_time {
+            span.end_time = span.start_time;
+        }
+        let bytes = estimate(&span);
+        if bytes > self.limits.span_bytes {
+            self.push_cut(span, bytes);
+        } else {
+            self.push(span, bytes);
+        }
+    }
+}
+
+impl SpanProcessor for Processor {
+    fn on_start(&self, span: &mut Span, _cx: &Context) {
+        if span.span_context().is_sampled() {
+            self.started();
+        }
+    }
+
+    fn on_end(&self, span: SpanData) {
+        self.ended(span);
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.core.flush(self.timeout).map_err(|error| sdk_error(&error))
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.core.shutdown(timeout).map_err(|error| sdk_error(&error))
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.core.set_resource(resource);
+    }
+}
+
+fn sdk_error(error: &Error) -> OTelSdkError {
+    OTelSdkError::InternalFailure(error.to_string())
+}

@@ -1,0 +1,359 @@
+//! The thread of one exporter: drains its queue, makes batches, sends them, tries again.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use opentelemetry::Context;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::SpanData;
+use parking_lot::Mutex;
+
+use super::export::{BlockingExporter, Failure, Payload, Receipt, Retry, Settled};
+use super::ledger::{DropReason, Outcome};
+use super::limits::Limits;
+use super::queue::{Exchange, Outlet};
+use super::report::Report;
+use super::retry::{Backoff, after};
+
+/// What others want of a worker. The worker's bell is rung after a change.
+#[derive(Debug, Default)]
+pub(crate) struct Orders {
+    state: Mutex<State>,
+    /// What went wrong last, in words.
+    pub(crate) trouble: Mutex<Option<String>>,
+    /// Losses that have been said.
+    pub(crate) told: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    resource: Option<Resource>,
+    flushes: Vec<mpsc::Sender<()>>,
+    /// How many flushes were ever asked for: a new one cuts a backoff short.
+    flushes_asked: u64,
+    shutdown: Option<Instant>,
+    /// The worker is gone: whoever waits, waits for nothing.
+    ended: bool,
+}
+
+impl Orders {
+    pub(crate) fn set_resource(&self, resource: Resource) {
+        self.state.lock().resource = Some(resource);
+    }
+
+    /// The answer comes when all that is queued now has been settled.
+    pub(crate) fn flush(&self) -> mpsc::Receiver<()> {
+        let (done, wait) = mpsc::channel();
+        let mut state = self.state.lock();
+        if !state.ended {
+            state.flushes.push(done);
+            state.flushes_asked += 1;
+        }
+        wait
+    }
+
+    fn end(&self) {
+        let mut state = self.state.lock();
+        state.ended = true;
+        state.flushes.clear();
+    }
+
+    /// The worker ends by `deadline`, or as soon as its exporter lets it.
+    pub(crate) fn shutdown(&self, deadline: Instant) {
+        self.state.lock().shutdown.get_or_insert(deadline);
+    }
+}
+
+/// How a worker batches and how long it tries.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    pub(crate) schedule_delay: Duration,
+    pub(crate) export_timeout: Duration,
+    pub(crate) batch_items: usize,
+}
+
+#[derive(Debug)]
+pub(crate) struct Worker {
+    pub(crate) exporter: Box<dyn BlockingExporter>,
+    pub(crate) outlet: Outlet<SpanData>,
+    pub(crate) exchange: Arc<Exchange<SpanData>>,
+    pub(crate) orders: Arc<Orders>,
+    pub(crate) pace: Pace,
+    pub(crate) limits: Limits,
+    pub(crate) report: Report,
+    /// Drained from the queue, too many for the batch that was being made.
+    pub(crate) rest: Vec<SpanData>,
+}
+
+/// Why the worker is awake.
+#[derive(Debug)]
+enum Wake {
+    /// A batch is ready.
+    Batch,
+    /// The schedule says so.
+    Tick,
+    /// Someone waits for the queue to be empty.
+    Flush(Vec<mpsc::Sender<()>>),
+    Shutdown(Instant),
+}
+
+impl Worker {
+    /// Runs until shutdown. The sender is dropped when the thread is done.
+    pub(crate) fn run(mut self, _done: mpsc::Sender<()>) {
+        // whatever the exporter does on this thread makes no spans
+        let _suppressed = Context::enter_telemetry_suppressed_scope();
+        let _ended = Ended(self.orders.clone());
+        self.outlet.bell().belongs_here();
+        let mut tick = after(Instant::now(), self.pace.schedule_delay);
+        loop {
+            let wake = self.wait(tick);
+            self.take_resource();
+            if !matches!(wake, Wake::Batch) {
+                self.exchange.sweep();
+                tick = after(Instant::now(), self.pace.schedule_delay);
+            }
+            match wake {
+                Wake::Batch => self.export_ready(),
+                Wake::Tick => {
+                    self.export_queued(None);
+                    self.note(|exporter| {
+                        exporter.tick();
+                        Ok(())
+                    });
+                }
+                Wake::Flush(waiting) => {
+                    self.export_queued(None);
+                    self.flush_exporter();
+                    self.report();
+                    drop(waiting.into_iter().map(|done| done.send(())).collect::<Vec<_>>());
+                }
+                Wake::Shutdown(deadline) => return self.shut_down(deadline),
+            }
+            self.report();
+        }
+    }
+
+    fn wait(&self, tick: Instant) -> Wake {
+        loop {
+            self.outlet.bell().listen();
+            let mut state = self.orders.state.lock();
+            if let Some(deadline) = state.shutdown {
+                return Wake::Shutdown(deadline);
+            }
+            if !state.flushes.is_empty() {
+                return Wake::Flush(std::mem::take(&mut state.flushes));
+            }
+            drop(state);
+            if self.outlet.inlet().ready() {
+                return Wake::Batch;
+            }
+            let left = tick.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Wake::Tick;
+            }
+            std::thread::park_timeout(left);
+        }
+    }
+
+    fn take_resource(&mut self) {
+        if let Some(resource) = self.orders.state.lock().resource.take() {
+            self.exporter.set_resource(&resource);
+        }
+    }
+
+    /// Exports full batches.
+    fn export_ready(&mut self) {
+        while self.outlet.inlet().ready() {
+            let batch = self.batch();
+            self.export(batch, None);
+        }
+    }
+
+    /// Exports what was queued when this was called.
+    fn export_queued(&mut self, shutdown: Option<Instant>) {
+        let mut left = self.outlet.inlet().queued() + self.rest.len();
+        while left > 0 {
+            let batch = self.batch();
+            left = left.saturating_sub(batch.len());
+            if batch.is_empty() {
+                return;
+            }
+            self.export(batch, shutdown);
+        }
+    }
+
+    /// The next batch: as many spans as it may hold and the queue has.
+    fn batch(&mut self) -> Vec<SpanData> {
+        let most = self.pace.batch_items;
+        let mut batch = std::mem::take(&mut self.rest);
+        while batch.len() < most {
+            let Some(chunk) = self.outlet.next() else { break };
+            match Arc::try_unwrap(chunk) {
+                Ok(mut chunk) => {
+                    batch.append(&mut chunk.items);
+                    self.exchange.recycle(chunk.items);
+                }
+                Err(shared) => batch.extend_from_slice(&shared.items),
+            }
+        }
+        if batch.len() > most {
+            self.rest = batch.split_off(most);
+        }
+        for span in &mut batch {
+            self.limits.tidy(span);
+        }
+        batch
+    }
+
+    fn export(&mut self, batch: Vec<SpanData>, shutdown: Option<Instant>) {
+        let n = batch.len() as u64;
+        let outcome = match guarded(|| self.exporter.encode(batch)) {
+            Ok(Ok(payload)) => self.send(payload, shutdown),
+            Ok(Err(failure)) => self.failed(DropReason::EncodeFailed, failure.message),
+            Err(panic) => self.failed(DropReason::ExporterPanic, panic),
+        };
+        if !self.exporter.holds_back() || matches!(outcome, Outcome::Dropped(_)) {
+            self.outlet.inlet().account.settle(n, outcome);
+        }
+        self.report();
+    }
+
+    /// Books what an exporter had held back.
+    fn settle_held(&mut self) {
+        let Settled { exported, dropped, trouble } = self.exporter.settled();
+        if trouble.is_some() {
+            *self.orders.trouble.lock() = trouble;
+        }
+        let account = &self.outlet.inlet().account;
+        account.settle(exported, Outcome::Exported { rejected: 0 });
+        account.settle(dropped, Outcome::Dropped(DropReason::ExportFailed));
+    }
+
+    fn report(&mut self) {
+        if self.exporter.holds_back() {
+            self.settle_held();
+        }
+        let trouble = self.orders.trouble.lock();
+        self.report.look(&self.outlet.inlet().account, trouble.as_deref(), &self.orders.told);
+    }
+
+    /// Sends one payload as often as it takes and as long as it may take.
+    fn send(&mut self, mut payload: Payload, shutdown: Option<Instant>) -> Outcome {
+        let mut backoff = Backoff::new();
+        let mut give_up = after(Instant::now(), self.pace.export_timeout);
+        loop {
+            let deadline = self.shutdown_deadline(shutdown).map_or(give_up, |d| d.min(give_up));
+            let failure = match guarded(|| self.exporter.send(&mut payload, deadline)) {
+                Ok(Ok(receipt)) => return self.accepted(receipt),
+                Ok(Err(failure)) => failure,
+                Err(panic) => return self.failed(DropReason::ExporterPanic, panic),
+            };
+            let Failure { message, retry } = failure;
+            let pause = match retry {
+                Retry::Never => return self.failed(DropReason::ExportFailed, message),
+                Retry::Backoff => backoff.pause(),
+                Retry::After(asked) => {
+                    // the backend's pause is not the batch's fault: it does not use up its time
+                    give_up = after(give_up, asked);
+                    asked.max(backoff.pause())
+                }
+            };
+            *self.orders.trouble.lock() = Some(message.clone());
+            self.report.retries(&message);
+            let until = after(Instant::now(), pause);
+            if until >= give_up {
+                return self.failed(DropReason::RetryExhausted, message);
+            }
+            let heeds_flush = retry == Retry::Backoff;
+            if !self.sleep(until, heeds_flush, shutdown) {
+                return self.failed(DropReason::ShutdownTimeout, message);
+            }
+        }
+    }
+
+    /// Sleeps between two attempts. A flush or a shutdown may cut it short; false if shutdown's
+    /// time does not reach until the next attempt.
+    fn sleep(&self, until: Instant, heeds_flush: bool, shutdown: Option<Instant>) -> bool {
+        let asked_before = self.orders.state.lock().flushes_asked;
+        loop {
+            self.outlet.bell().listen();
+            let now = Instant::now();
+            if now >= until {
+                return true;
+            }
+            let asked = self.orders.state.lock().flushes_asked;
+            if heeds_flush && asked != asked_before {
+                return true;
+            }
+            match (self.shutdown_deadline(shutdown), shutdown) {
+                // shutdown came while we slept: one attempt now, if there is time
+                (Some(deadline), None) if heeds_flush => return now < deadline,
+                (Some(deadline), _) if until >= deadline => return false,
+                _ => std::thread::park_timeout(until - now),
+            }
+        }
+    }
+
+    fn shutdown_deadline(&self, known: Option<Instant>) -> Option<Instant> {
+        known.or_else(|| self.orders.state.lock().shutdown)
+    }
+
+    fn accepted(&mut self, receipt: Receipt) -> Outcome {
+        if receipt.rejected > 0 {
+            let words = receipt.message.unwrap_or_else(|| "the backend gave no reason".to_owned());
+            *self.orders.trouble.lock() = Some(format!("rejected by the backend: {words}"));
+        }
+        self.report.exported();
+        Outcome::Exported { rejected: receipt.rejected }
+    }
+
+    fn failed(&self, reason: DropReason, message: String) -> Outcome {
+        *self.orders.trouble.lock() = Some(message);
+        Outcome::Dropped(reason)
+    }
+
+    fn flush_exporter(&mut self) {
+        let deadline = after(Instant::now(), self.pace.export_timeout);
+        self.note(|exporter| exporter.flush(deadline));
+    }
+
+    fn shut_down(&mut self, deadline: Instant) {
+        while Instant::now() < deadline && self.outlet.inlet().queued() + self.rest.len() > 0 {
+            self.export_queued(Some(deadline));
+        }
+        self.note(|exporter| exporter.shutdown(deadline));
+        self.report();
+    }
+
+    fn note(&mut self, call: impl FnOnce(&mut dyn BlockingExporter) -> Result<(), Failure>) {
+        let trouble = match guarded(|| call(&mut *self.exporter)) {
+            Ok(Ok(())) => return,
+            Ok(Err(failure)) => failure.message,
+            Err(panic) => panic,
+        };
+        *self.orders.trouble.lock() = Some(trouble);
+    }
+}
+
+/// Tells whoever waits that the worker is gone, however it went.
+struct Ended(Arc<Orders>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+/// Runs a piece of the exporter; a panic becomes words.
+fn guarded<R>(call: impl FnOnce() -> R) -> Result<R, String> {
+    catch_unwind(AssertUnwindSafe(call)).map_err(|panic| {
+        let words = panic
+            .downcast_ref::<&str>()
+            .copied()
+            .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        format!("the exporter panicked: {}", words.unwrap_or("no message"))
+    })
+}

@@ -1,0 +1,151 @@
+//! Carriers: where the headers of a context are read and written.
+//!
+//! `HashMap<String, String>` is a carrier as it is, by OpenTelemetry's own implementation. Here are
+//! those for the `http` crate and for tonic.
+
+use http::header::{GetAll, HeaderMap, HeaderName, HeaderValue};
+use opentelemetry::propagation::{Extractor, Injector};
+
+use super::format::second;
+
+/// Reads a context from HTTP headers.
+///
+/// Every value of a repeated header is seen. A value that is not visible ASCII counts as absent.
+///
+/// ```
+/// use opentelemetry::trace::TraceContextExt as _;
+/// use otel_setup::propagation::{HeaderExtractor, Propagator};
+/// use otel_setup::propagation::TextMapPropagator as _;
+///
+/// let mut headers = http::HeaderMap::new();
+/// let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+/// headers.insert("traceparent", http::HeaderValue::from_static(parent));
+/// let context = Propagator::trace_context().extract(&HeaderExtractor(&headers));
+/// assert!(context.span().span_context().is_remote());
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct HeaderExtractor<'a>(pub &'a HeaderMap);
+
+impl Extractor for HeaderExtractor<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        get(self.0, key)
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.keys().map(HeaderName::as_str).collect()
+    }
+
+    fn get_all(&self, key: &str) -> Option<Vec<&str>> {
+        get_all(self.0, key)
+    }
+}
+
+/// Writes a context into HTTP headers, in place of what an earlier hop may have left there.
+///
+/// What cannot be a header (of a propagator that is not ours, say) is left out. A new `traceparent`
+/// removes an old `tracestate`, which belongs to the old one.
+#[derive(Debug)]
+pub struct HeaderInjector<'a>(pub &'a mut HeaderMap);
+
+impl Injector for HeaderInjector<'_> {
+    fn set(&mut self, key: &str, value: String) {
+        if key == TRACEPARENT {
+            // an old state would pass for that of the new parent, which may have none
+            self.0.remove(&NAMES[1]);
+        }
+        let Ok(value) = HeaderValue::try_from(value) else { return };
+        if let Some(name) = known(key) {
+            self.0.insert(name, value);
+        } else if let Ok(name) = HeaderName::from_bytes(key.as_bytes()) {
+            self.0.insert(name, value);
+        }
+    }
+
+    fn reserve(&mut self, additional: usize) {
+        // only a hint, and a map has a largest size
+        let _ = self.0.try_reserve(additional);
+    }
+}
+
+/// Reads a context from the metadata of a gRPC call.
+///
+/// As [`HeaderExtractor`]; binary metadata (`-bin`) holds no context and counts as absent.
+#[cfg(feature = "tonic")]
+#[derive(Debug, Clone, Copy)]
+pub struct MetadataExtractor<'a>(pub &'a tonic::metadata::MetadataMap);
+
+#[cfg(feature = "tonic")]
+impl Extractor for MetadataExtractor<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        get(self.0.as_ref(), key)
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.as_ref().keys().map(HeaderName::as_str).collect()
+    }
+
+    fn get_all(&self, key: &str) -> Option<Vec<&str>> {
+        get_all(self.0.as_ref(), key)
+    }
+}
+
+/// Writes a context into the metadata of a gRPC call, as [`HeaderInjector`] does into headers.
+#[cfg(feature = "tonic")]
+#[derive(Debug)]
+pub struct MetadataInjector<'a>(pub &'a mut tonic::metadata::MetadataMap);
+
+#[cfg(feature = "tonic")]
+impl Injector for MetadataInjector<'_> {
+    fn set(&mut self, key: &str, value: String) {
+        HeaderInjector(self.0.as_mut()).set(key, value);
+    }
+
+    fn reserve(&mut self, additional: usize) {
+        HeaderInjector(self.0.as_mut()).reserve(additional);
+    }
+}
+
+fn get<'a>(headers: &'a HeaderMap, key: &str) -> Option<&'a str> {
+    if let Some(second) = second(key, |name| {
+        let mut values = all(headers, name).iter();
+        values.next()?;
+        // one that is no text is a second value nevertheless
+        values.next().map(|value| text(value).filter(|text| !text.is_empty()).unwrap_or("?"))
+    }) {
+        return Some(second);
+    }
+    match known(key) {
+        Some(name) => text(headers.get(name)?),
+        None => text(headers.get(key)?),
+    }
+}
+
+fn get_all<'a>(headers: &'a HeaderMap, key: &str) -> Option<Vec<&'a str>> {
+    let values: Vec<_> = all(headers, key).iter().filter_map(text).collect();
+    (!values.is_empty()).then_some(values)
+}
+
+fn all<'a>(headers: &'a HeaderMap, key: &str) -> GetAll<'a, HeaderValue> {
+    match known(key) {
+        Some(name) => headers.get_all(name),
+        None => headers.get_all(key),
+    }
+}
+
+fn text(value: &HeaderValue) -> Option<&str> {
+    value.to_str().ok()
+}
+
+/// The names of the common formats are not parsed anew for each request.
+fn known(key: &str) -> Option<&'static HeaderName> {
+    NAMES.iter().find(|name| name.as_str() == key)
+}
+
+static NAMES: [HeaderName; 4] = [
+    HeaderName::from_static(TRACEPARENT),
+    HeaderName::from_static("tracestate"),
+    HeaderName::from_static("baggage"),
+    HeaderName::from_static("b3"),
+];
+
+const TRACEPARENT: &str = "traceparent";

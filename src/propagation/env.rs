@@ -1,0 +1,105 @@
+//! Environment variables of child processes as a carrier: OpenTelemetry's specification,
+//! "Environment Variables as Context Propagation Carriers".
+
+use std::ffi::OsString;
+use std::fmt;
+use std::process::Command;
+
+use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
+use opentelemetry::{Context, global};
+
+/// Writes the current context into the environment of a process that is to be started, by the
+/// global propagator: `TRACEPARENT`, `TRACESTATE`, `BAGGAGE`.
+///
+/// Variables of the propagator that the process would inherit from ours are removed, so that no old
+/// state passes for that of the new parent. Outside of every trace, and without baggage, nothing is
+/// changed. A [`tokio::process::Command`](https://docs.rs/tokio/latest/tokio/process/struct.Command.html)
+/// has the `Command` for this by `as_std_mut`.
+///
+/// ```
+/// use std::process::Command;
+///
+/// let mut command = Command::new("make");
+/// otel_setup::propagation::inject_env(&mut command);
+/// ```
+pub fn inject_env(command: &mut Command) {
+    let context = Context::current();
+    global::get_text_map_propagator(|propagator| inject_env_by(propagator, &context, command));
+}
+
+/// As [`inject_env`], any context by any propagator.
+pub fn inject_env_by(propagator: &dyn TextMapPropagator, context: &Context, command: &mut Command) {
+    let mut variables = Variables(Vec::new());
+    propagator.inject_context(context, &mut variables);
+    if variables.0.is_empty() {
+        return;
+    }
+    for field in propagator.fields() {
+        command.env_remove(normalized(field));
+    }
+    // a value with a NUL cannot be passed on, and would fail the start
+    command.envs(variables.0.into_iter().filter(|(_, value)| !value.contains('\0')));
+}
+
+/// Reads the context that our own process was started in, by the global propagator.
+///
+/// ```
+/// use otel_setup::propagation::{self, Relation};
+///
+/// // once, at the start of a program that others start
+/// let caller = propagation::extract_env();
+/// let span = Relation::Child.span(&caller, || tracing::info_span!("build"));
+/// ```
+pub fn extract_env() -> Context {
+    global::get_text_map_propagator(|propagator| {
+        extract_env_by(propagator, |name| std::env::var_os(name))
+    })
+}
+
+/// As [`extract_env`], by any propagator, from variables that `lookup` finds.
+pub fn extract_env_by(
+    propagator: &dyn TextMapPropagator,
+    lookup: impl Fn(&str) -> Option<OsString>,
+) -> Context {
+    let fields = propagator.fields().map(normalized);
+    // a value that is not UTF-8 is none of ours
+    let value = |name: String| Some((lookup(&name)?.into_string().ok()?, name));
+    let found = fields.filter_map(value).map(|(value, name)| (name, value));
+    propagator.extract_with_context(&Context::new(), &Variables(found.collect()))
+}
+
+/// Variables by their normalized names.
+struct Variables(Vec<(String, String)>);
+
+impl Injector for Variables {
+    fn set(&mut self, key: &str, value: String) {
+        self.0.push((normalized(key), value));
+    }
+}
+
+impl Extractor for Variables {
+    fn get(&self, key: &str) -> Option<&str> {
+        let name = normalized(key);
+        self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.iter().map(|(name, _)| name.as_str()).collect()
+    }
+}
+
+impl fmt::Debug for Variables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
+    }
+}
+
+/// The specification's section "Key Name Normalization".
+fn normalized(key: &str) -> String {
+    let character = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+    let mut name: String = key.chars().map(character).collect();
+    if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
+        name.insert(0, '_');
+    }
+    name
+}

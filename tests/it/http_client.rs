@@ -1,0 +1,230 @@
+//! The client layer: what a request's span says, and what goes along with it.
+
+use std::convert::Infallible;
+
+use http::{HeaderMap, Request, Response, StatusCode};
+use opentelemetry::trace::{SpanId, SpanKind, Status};
+use opentelemetry_sdk::trace::SpanData;
+use otel_setup::tower::{ClientLayer, CountResends, ServerLayer};
+use otel_setup::{Sampler, Stack};
+use tower::retry::Policy;
+use tower::{Service as _, ServiceBuilder, ServiceExt as _};
+
+use crate::support::{attribute, span, spans};
+use crate::{run, stack};
+
+/// Sends a request to a service that answers with what it was sent.
+fn send(stack: &Stack, request: Request<&'static str>) -> Response<HeaderMap> {
+    let layer = ClientLayer::new().with_propagator(stack.propagator());
+    let client = ServiceBuilder::new().layer(layer).service_fn(answer);
+    run(stack, || block_on(client.oneshot(request)).expect("it answers"))
+}
+
+/// A server that answers as its path says, with the headers that it got.
+async fn answer(request: Request<&'static str>) -> Result<Response<HeaderMap>, Infallible> {
+    let status = request.uri().path().trim_start_matches('/').parse().unwrap_or(200);
+    let response = Response::builder().status(status).body(request.headers().clone());
+    Ok(response.expect("it is valid"))
+}
+
+fn get(uri: &str) -> Request<&'static str> {
+    Request::get(uri).body("").expect("it is valid")
+}
+
+fn block_on<F: Future>(future: F) -> F::Output {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime can be had").block_on(future)
+}
+
+#[track_caller]
+fn says(span: &SpanData, expected: &[(&str, Option<&str>)]) {
+    for (key, value) in expected {
+        assert_eq!(attribute(span, key).as_deref(), *value, "{key} in {:?}", span.attributes);
+    }
+}
+
+#[test]
+fn a_request_says_all_that_the_conventions_ask() {
+    let (stack, seen) = stack(|setup| setup);
+    send(&stack, get("https://user:pass@shop.example/orders/7?color=blue&token=s3cr3t"));
+    let span = span(&seen, "GET");
+    assert_eq!(span.span_kind, SpanKind::Client);
+    assert_eq!(span.status, Status::Unset);
+    says(
+        &span,
+        &[
+            ("http.request.method", Some("GET")),
+            (
+                "url.full",
+                Some("https://REDACTED:REDACTED@shop.example/orders/7?color=blue&token=REDACTED"),
+            ),
+            ("server.address", Some("shop.example")),
+            ("server.port", Some("443")),
+            ("http.response.status_code", Some("200")),
+            ("network.protocol.version", Some("1.1")),
+            ("http.request.resend_count", None),
+            ("error.type", None),
+        ],
+    );
+}
+
+#[test]
+fn the_server_is_named_by_the_host_header_where_the_uri_has_none() {
+    let (stack, seen) = stack(|setup| setup);
+    let request = Request::post("/orders").header("host", "shop.example:8080").body("");
+    send(&stack, request.expect("it is valid"));
+    says(
+        &span(&seen, "POST"),
+        &[
+            ("url.full", Some("http://shop.example:8080/orders")),
+            ("server.address", Some("shop.example")),
+            ("server.port", Some("8080")),
+        ],
+    );
+}
+
+#[test]
+fn four_and_five_hundreds_are_errors() {
+    for (path, code) in [("/404", "404"), ("/503", "503")] {
+        let (stack, seen) = stack(|setup| setup);
+        send(&stack, get(&format!("http://a{path}")));
+        let span = span(&seen, "GET");
+        assert_eq!(span.status, Status::error(""));
+        says(&span, &[("error.type", Some(code)), ("http.response.status_code", Some(code))]);
+    }
+    let (stack, seen) = stack(|setup| setup);
+    send(&stack, get("http://a/302"));
+    assert_eq!(span(&seen, "GET").status, Status::Unset);
+}
+
+#[test]
+fn the_span_of_the_request_goes_along() {
+    let (stack, seen) = stack(|setup| setup);
+    let layer = ClientLayer::new().with_propagator(stack.propagator());
+    let client = ServiceBuilder::new().layer(layer).service_fn(answer);
+    let response = run(&stack, || {
+        let _work = tracing::info_span!("work").entered();
+        block_on(client.oneshot(get("http://a/"))).expect("it answers")
+    });
+    let (client, work) = (span(&seen, "GET"), span(&seen, "work"));
+    assert_eq!(client.parent_span_id, work.span_context.span_id());
+    let expected =
+        format!("00-{}-{}-03", client.span_context.trace_id(), client.span_context.span_id());
+    assert_eq!(response.body()["traceparent"], expected.as_str());
+}
+
+#[test]
+fn an_unsampled_request_says_so() {
+    let (stack, seen) = stack(|setup| setup.with_sampler(Sampler::always_off()));
+    let response = send(&stack, get("http://a/"));
+    let traceparent = response.body()["traceparent"].to_str().expect("it is text");
+    assert!(traceparent.ends_with("-02"), "{traceparent}");
+    assert!(spans(&seen).is_empty());
+}
+
+#[test]
+fn the_header_of_somebody_else_is_replaced() {
+    let (stack, seen) = stack(|setup| setup);
+    let mut request = get("http://a/");
+    request.headers_mut().insert("traceparent", "00-stale".parse().expect("it is valid"));
+    let response = send(&stack, request);
+    assert_eq!(response.body().get_all("traceparent").iter().count(), 1);
+    let id = span(&seen, "GET").span_context.span_id().to_string();
+    assert!(response.body()["traceparent"].to_str().expect("it is text").contains(&id));
+}
+
+#[test]
+fn client_and_server_are_one_trace() {
+    let (stack, seen) = stack(|setup| setup);
+    let server = ServerLayer::new().with_propagator(stack.propagator());
+    let client = ClientLayer::new().with_propagator(stack.propagator());
+    let service = ServiceBuilder::new().layer(client).layer(server).service_fn(
+        async |_: Request<&'static str>| Ok::<_, Infallible>(Response::new(String::new())),
+    );
+    run(&stack, || block_on(service.oneshot(get("http://a/"))).expect("it answers"));
+    let spans = spans(&seen);
+    let of = |kind: SpanKind| spans.iter().find(|s| s.span_kind == kind).expect("there is one");
+    let (server, client) = (of(SpanKind::Server), of(SpanKind::Client));
+    assert_eq!(server.parent_span_id, client.span_context.span_id());
+    assert_eq!(server.span_context.trace_id(), client.span_context.trace_id());
+}
+
+#[test]
+fn a_request_that_fails_is_an_error() {
+    let (stack, seen) = stack(|setup| setup);
+    let layer = ClientLayer::new().with_propagator(stack.propagator());
+    let client = ServiceBuilder::new().layer(layer).service_fn(async |_: Request<&'static str>| {
+        Err::<Response<()>, _>(std::io::Error::from(std::io::ErrorKind::ConnectionRefused))
+    });
+    run(&stack, || block_on(client.oneshot(get("http://a/"))).expect_err("nobody is there"));
+    let span = span(&seen, "GET");
+    assert_eq!(span.status, Status::error(""));
+    says(
+        &span,
+        &[("error.type", Some("std::io::error::Error")), ("http.response.status_code", None)],
+    );
+}
+
+#[test]
+fn a_request_that_nobody_waits_for_is_cancelled() {
+    let (stack, seen) = stack(|setup| setup);
+    let layer = ClientLayer::new().with_propagator(stack.propagator());
+    let mut client =
+        ServiceBuilder::new().layer(layer).service_fn(async |_: Request<&'static str>| {
+            std::future::pending::<Result<Response<()>, Infallible>>().await
+        });
+    run(&stack, || drop(client.call(get("http://a/"))));
+    let span = span(&seen, "GET");
+    says(&span, &[("error.type", Some("cancelled"))]);
+    assert!(matches!(span.status, Status::Error { .. }));
+}
+
+/// Tries three times.
+#[derive(Clone)]
+struct Thrice(usize);
+
+impl Policy<Request<&'static str>, Response<HeaderMap>, Infallible> for Thrice {
+    type Future = std::future::Ready<()>;
+
+    fn retry(
+        &mut self,
+        _: &mut Request<&'static str>,
+        result: &mut Result<Response<HeaderMap>, Infallible>,
+    ) -> Option<Self::Future> {
+        let failed = result.as_ref().is_ok_and(|response| response.status() == 503);
+        self.0 -= 1;
+        (failed && self.0 > 0).then(|| std::future::ready(()))
+    }
+
+    fn clone_request(&mut self, request: &Request<&'static str>) -> Option<Request<&'static str>> {
+        Some(request.clone())
+    }
+}
+
+#[test]
+fn each_attempt_has_a_span_and_its_number() {
+    let (stack, seen) = stack(|setup| setup);
+    let layer = ClientLayer::new().with_propagator(stack.propagator());
+    let client =
+        ServiceBuilder::new().layer(CountResends).retry(Thrice(3)).layer(layer).service_fn(answer);
+    let response = run(&stack, || {
+        let _work = tracing::info_span!("work").entered();
+        block_on(client.oneshot(get("http://a/503"))).expect("it answers")
+    });
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let attempts: Vec<_> = spans(&seen).into_iter().filter(|span| span.name == "GET").collect();
+    let counts: Vec<_> =
+        attempts.iter().map(|span| attribute(span, "http.request.resend_count")).collect();
+    assert_eq!(counts, [None, Some("1".into()), Some("2".into())]);
+    let work = span(&seen, "work").span_context.span_id();
+    assert!(attempts.iter().all(|span| span.parent_span_id == work));
+    let last = attempts[2].span_context.span_id().to_string();
+    assert!(response.body()["traceparent"].to_str().expect("it is text").contains(&last));
+}
+
+#[test]
+fn without_a_parent_each_request_is_a_trace() {
+    let (stack, seen) = stack(|setup| setup);
+    send(&stack, get("http://a/"));
+    assert_eq!(span(&seen, "GET").parent_span_id, SpanId::INVALID);
+}

@@ -1,0 +1,159 @@
+//! The middleware for reqwest, against a real server.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use axum::Router;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::get;
+use opentelemetry::trace::{SpanKind, Status};
+use opentelemetry_sdk::trace::SpanData;
+use otel_setup::Stack;
+use otel_setup::reqwest::ClientMiddleware;
+use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Middleware, Next};
+
+use crate::support::{attribute, span, spans};
+use crate::{run, stack};
+
+/// Runs `ask` beside a server on a port of its own.
+fn with_server<R>(stack: &Stack, ask: impl AsyncFnOnce(SocketAddr) -> R) -> R {
+    run(stack, || {
+        block_on(async {
+            let attempts = Arc::new(AtomicUsize::new(0));
+            let flaky = async move || match attempts.fetch_add(1, Relaxed) {
+                0 | 1 => StatusCode::SERVICE_UNAVAILABLE,
+                _ => StatusCode::OK,
+            };
+            let app = Router::new()
+                .route("/echo", get(async |h: HeaderMap| h["traceparent"].as_bytes().to_vec()))
+                .route("/missing", get(async || StatusCode::NOT_FOUND))
+                .route("/flaky", get(flaky))
+                .route("/moved", get(async || axum::response::Redirect::to("/echo")));
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+            let address = listener.local_addr().expect("it is bound");
+            let server = axum::serve(listener, app);
+            tokio::select! {
+                end = server => unreachable!("it serves for ever: {end:?}"),
+                answer = ask(address) => answer,
+            }
+        })
+    })
+}
+
+fn client(stack: &Stack) -> ClientWithMiddleware {
+    let middleware = ClientMiddleware::new().with_propagator(stack.propagator());
+    ClientBuilder::new(reqwest::Client::new()).with(middleware).build()
+}
+
+fn block_on<F: Future>(future: F) -> F::Output {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime can be had").block_on(future)
+}
+
+#[track_caller]
+fn says(span: &SpanData, expected: &[(&str, Option<&str>)]) {
+    for (key, value) in expected {
+        assert_eq!(attribute(span, key).as_deref(), *value, "{key} in {:?}", span.attributes);
+    }
+}
+
+#[test]
+fn a_request_is_a_client_span_and_its_context_goes_along() {
+    let (stack, seen) = stack(|setup| setup);
+    let (address, echo) = with_server(&stack, async |address| {
+        let url = format!("http://user:pass@{address}/echo?token=s3cr3t&page=2");
+        let response = client(&stack).get(url).send().await.expect("it answers");
+        (address, response.text().await.expect("it is text"))
+    });
+    let span = span(&seen, "GET");
+    assert_eq!(span.span_kind, SpanKind::Client);
+    assert_eq!(span.status, Status::Unset);
+    let (trace, id) = (span.span_context.trace_id(), span.span_context.span_id());
+    assert_eq!(echo, format!("00-{trace}-{id}-03"));
+    // reqwest itself has made a header of the credentials
+    let url = format!("http://{address}/echo?token=REDACTED&page=2");
+    says(
+        &span,
+        &[
+            ("url.full", Some(&url)),
+            ("server.address", Some("127.0.0.1")),
+            ("server.port", Some(&address.port().to_string())),
+            ("http.response.status_code", Some("200")),
+            ("network.protocol.version", Some("1.1")),
+            ("http.request.resend_count", None),
+        ],
+    );
+}
+
+#[test]
+fn four_hundreds_are_errors_of_a_client() {
+    let (stack, seen) = stack(|setup| setup);
+    with_server(&stack, async |address| {
+        client(&stack).get(format!("http://{address}/missing")).send().await.expect("it answers");
+    });
+    let span = span(&seen, "GET");
+    assert_eq!(span.status, Status::error(""));
+    says(&span, &[("error.type", Some("404"))]);
+}
+
+#[test]
+fn a_redirect_is_part_of_the_request_that_was_asked_for() {
+    let (stack, seen) = stack(|setup| setup);
+    let address = with_server(&stack, async |address| {
+        client(&stack).get(format!("http://{address}/moved")).send().await.expect("it answers");
+        address
+    });
+    let url = format!("http://{address}/moved");
+    says(
+        &span(&seen, "GET"),
+        &[("url.full", Some(&url)), ("http.response.status_code", Some("200"))],
+    );
+}
+
+/// Tries until it is fine.
+struct Retry;
+
+#[async_trait::async_trait]
+impl Middleware for Retry {
+    async fn handle(
+        &self,
+        request: reqwest::Request,
+        extensions: &mut http::Extensions,
+        next: Next<'_>,
+    ) -> reqwest_middleware::Result<reqwest::Response> {
+        loop {
+            let again = request.try_clone().expect("it has no body");
+            let response = next.clone().run(again, extensions).await?;
+            if response.status().is_success() {
+                return Ok(response);
+            }
+        }
+    }
+}
+
+#[test]
+fn each_attempt_has_a_span_and_its_number() {
+    let (stack, seen) = stack(|setup| setup);
+    with_server(&stack, async |address| {
+        let middleware = ClientMiddleware::new().with_propagator(stack.propagator());
+        let client =
+            ClientBuilder::new(reqwest::Client::new()).with(Retry).with(middleware).build();
+        client.get(format!("http://{address}/flaky")).send().await.expect("it answers");
+        client.get(format!("http://{address}/flaky")).send().await.expect("it answers");
+    });
+    let counts: Vec<_> =
+        spans(&seen).iter().map(|span| attribute(span, "http.request.resend_count")).collect();
+    assert_eq!(counts, [None, Some("1".into()), Some("2".into()), None]);
+}
+
+#[test]
+fn a_server_that_is_not_there_is_a_failure_to_connect() {
+    let (stack, seen) = stack(|setup| setup);
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr();
+    let url = format!("http://{}/", gone.expect("it was bound"));
+    run(&stack, || block_on(client(&stack).get(url).send()).expect_err("nobody is there"));
+    let span = span(&seen, "GET");
+    assert_eq!(span.status, Status::error(""));
+    says(&span, &[("error.type", Some("connect")), ("http.response.status_code", None)]);
+}

@@ -1,0 +1,293 @@
+//! The consumer's side.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use opentelemetry::baggage::BaggageExt as _;
+use opentelemetry::trace::{SpanContext, SpanId, SpanKind, Status, TraceContextExt as _};
+use opentelemetry_sdk::trace::InMemorySpanExporter;
+use otel_setup::propagation::{Propagator, Relation};
+use otel_setup::{Setup, Stack};
+use rdkafka::Timestamp;
+use rdkafka::message::{Header, OwnedHeaders, OwnedMessage};
+use rdkafka::producer::FutureRecord;
+
+use super::{Broker, PATIENCE, TOPIC, consuming, named, wait};
+use crate::support::{attribute, span};
+use crate::{run, stack};
+
+/// Messages of a producer, one span each.
+fn sent(n: usize) -> (Stack, InMemorySpanExporter, Vec<OwnedMessage>) {
+    let (broker, (stack, seen)) = (Broker::start(), stack(|setup| setup));
+    let producer = broker.producer();
+    run(&stack, || {
+        for _ in 0..n {
+            let record = FutureRecord::to(TOPIC).key("42").payload("a book");
+            wait(producer.send(record, PATIENCE)).expect("the broker takes it");
+        }
+    });
+    let messages = broker.messages(n);
+    (stack, seen, messages)
+}
+
+/// A message with this much behind it, and the context of a span that nobody has.
+fn message(made: Timestamp) -> OwnedMessage {
+    let parent = format!("00-{:032x}-{:016x}-01", 77, 7);
+    let parent = Header { key: "traceparent", value: Some(&parent) };
+    let headers = OwnedHeaders::new().insert(parent);
+    OwnedMessage::new(None, None, TOPIC.to_owned(), made, 2, 17, Some(headers))
+}
+
+fn ids(contexts: impl IntoIterator<Item = SpanContext>) -> Vec<(String, String)> {
+    let ids = |c: SpanContext| (c.trace_id().to_string(), c.span_id().to_string());
+    contexts.into_iter().map(ids).collect()
+}
+
+#[test]
+fn the_handlers_span_is_a_child_of_the_senders() {
+    let (stack, seen, messages) = sent(1);
+    run(&stack, || {
+        // whatever is current where the consumer runs is not the message's trace
+        let _elsewhere = tracing::info_span!("worker").entered();
+        let handler = async {
+            tracing::info_span!("store").in_scope(|| {});
+            Ok::<_, String>(7)
+        };
+        assert_eq!(wait(consuming().process(&messages[0], handler)), Ok(7));
+    });
+    let (sent, process) = (span(&seen, "send orders"), span(&seen, "process orders"));
+    assert_eq!(process.parent_span_id, sent.span_context.span_id());
+    assert_eq!(process.span_context.trace_id(), sent.span_context.trace_id());
+    assert!(process.parent_span_is_remote);
+    assert_eq!(process.span_kind, SpanKind::Consumer);
+    assert_eq!(process.status, Status::Unset);
+    assert!(process.links.is_empty());
+    assert_eq!(span(&seen, "store").parent_span_id, process.span_context.span_id());
+    for (key, value) in [
+        ("messaging.system", Some("kafka")),
+        ("messaging.operation.name", Some("process")),
+        ("messaging.operation.type", Some("process")),
+        ("messaging.destination.name", Some("orders")),
+        ("messaging.destination.partition.id", Some("0")),
+        ("messaging.kafka.offset", Some("0")),
+        ("messaging.kafka.message.key", Some("42")),
+        ("messaging.kafka.message.tombstone", None),
+        ("messaging.consumer.group.name", Some("tests")),
+        ("messaging.batch.message_count", None),
+        ("error.type", None),
+    ] {
+        assert_eq!(attribute(&process, key).as_deref(), value, "{key}");
+    }
+}
+
+#[test]
+fn a_linked_handlers_span_is_the_root_of_a_trace_of_its_own() {
+    let (stack, seen, messages) = sent(1);
+    let consuming = consuming().with_relation(Relation::Link);
+    run(&stack, || consuming.process_blocking(&messages[0], || Ok::<_, String>(()))).unwrap();
+    let (sent, process) = (span(&seen, "send orders"), span(&seen, "process orders"));
+    assert_ne!(process.span_context.trace_id(), sent.span_context.trace_id());
+    assert_eq!(process.parent_span_id, SpanId::INVALID);
+    let links = process.links.iter().map(|link| link.span_context.clone());
+    assert_eq!(ids(links), ids([sent.span_context]));
+}
+
+#[test]
+fn a_batch_has_a_link_to_each_sender() {
+    let (stack, seen, messages) = sent(3);
+    run(&stack, || {
+        let poll = consuming().poll_span(&messages).entered();
+        let handler = async { Ok::<_, String>(()) };
+        wait(consuming().process_batch(&messages, handler)).unwrap();
+        consuming().process_batch_blocking(&messages[..1], || Ok::<_, String>(())).unwrap();
+        drop(poll);
+    });
+    let senders: Vec<_> = named(&seen, "send orders").into_iter().map(|s| s.span_context).collect();
+    let poll = span(&seen, "poll orders");
+    assert_eq!(poll.span_kind, SpanKind::Client);
+    let process = named(&seen, "process orders");
+    assert_eq!(process[0].span_kind, SpanKind::Consumer);
+    for (span, n) in [(&poll, 3), (&process[0], 3), (&process[1], 1)] {
+        let links = span.links.iter().map(|link| link.span_context.clone());
+        assert_eq!(ids(links), ids(senders[..n].iter().cloned()));
+        let count = attribute(span, "messaging.batch.message_count");
+        assert_eq!(count, Some(n.to_string()));
+        assert_eq!(attribute(span, "messaging.destination.partition.id").as_deref(), Some("0"));
+    }
+    for process in &process {
+        assert_eq!(process.parent_span_id, poll.span_context.span_id());
+    }
+    assert_eq!(attribute(&poll, "messaging.operation.type").as_deref(), Some("receive"));
+    assert_eq!(attribute(&poll, "messaging.kafka.offset"), None);
+}
+
+#[test]
+fn a_batch_of_several_topics_names_none_and_an_empty_one_is_no_panic() {
+    let (stack, seen) = stack(|setup| setup);
+    let first = message(Timestamp::now());
+    let second = first.clone().set_topic("returns".to_owned());
+    let third = first.clone().set_partition(3);
+    run(&stack, || {
+        drop(consuming().poll_span([&first, &second]));
+        drop(consuming().poll_span([&first, &third]));
+        drop(consuming().poll_span(&[] as &[OwnedMessage]));
+        drop(consuming().poll_span([&first]));
+    });
+    let mixed = named(&seen, "poll");
+    assert_eq!(mixed.len(), 2);
+    for poll in &mixed {
+        assert_eq!(attribute(poll, "messaging.destination.name"), None);
+        assert_eq!(attribute(poll, "messaging.destination.partition.id"), None);
+    }
+    let counts = mixed.iter().map(|poll| attribute(poll, "messaging.batch.message_count"));
+    assert_eq!(counts.collect::<Vec<_>>(), [Some("2".to_owned()), Some("0".to_owned())]);
+    let polls = named(&seen, "poll orders");
+    assert_eq!(attribute(&polls[0], "messaging.destination.partition.id"), None);
+    assert_eq!(attribute(&polls[1], "messaging.destination.partition.id").as_deref(), Some("2"));
+    assert_eq!(attribute(&polls[1], "messaging.kafka.offset").as_deref(), Some("17"));
+}
+
+#[test]
+fn the_lag_is_from_the_messages_timestamp_to_the_start_of_the_handler() {
+    let (stack, seen) = stack(|setup| setup);
+    let now = Timestamp::now().to_millis().expect("a clock is there");
+    let old = message(Timestamp::CreateTime(now - 5_000));
+    let older = message(Timestamp::LogAppendTime(now - 60_000));
+    let future = message(Timestamp::CreateTime(now + 60_000));
+    let unknown = message(Timestamp::NotAvailable);
+    run(&stack, || {
+        for message in [&old, &future, &unknown] {
+            drop(consuming().process_span(message));
+        }
+        drop(consuming().process_batch_span([&old, &unknown, &older]));
+    });
+    let process = named(&seen, "process orders");
+    let lag = |n: usize| -> Option<i64> {
+        let lag = attribute(&process[n], "kafka.consumer.lag_ms")?;
+        Some(lag.parse().expect("milliseconds are a number"))
+    };
+    let passed = Timestamp::now().to_millis().expect("a clock is there") - now;
+    assert!((5_000..=5_000 + passed).contains(&lag(0).unwrap()), "{:?}", lag(0));
+    assert!((-60_000..=-60_000 + passed).contains(&lag(1).unwrap()), "{:?}", lag(1));
+    assert_eq!(lag(2), None);
+    assert!((60_000..=60_000 + passed).contains(&lag(3).unwrap()), "{:?}", lag(3));
+    assert_eq!(
+        attribute(&process[0], "messaging.kafka.message.tombstone").as_deref(),
+        Some("true")
+    );
+}
+
+#[track_caller]
+fn assert_failed(seen: &InMemorySpanExporter, kind: &str, description: &str) {
+    let process = span(seen, "process orders");
+    assert_eq!(attribute(&process, "error.type").as_deref(), Some(kind));
+    assert_eq!(process.status, Status::error(description.to_owned()));
+}
+
+#[test]
+fn a_handlers_error_is_on_the_span_and_comes_back() {
+    for blocking in [true, false] {
+        let (stack, seen) = stack(|setup| setup);
+        let message = message(Timestamp::now());
+        let result: Result<(), std::num::ParseIntError> = run(&stack, || {
+            let handler = || "x".parse::<i32>().map(drop);
+            if blocking {
+                consuming().process_blocking(&message, handler)
+            } else {
+                wait(consuming().process(&message, async { handler() }))
+            }
+        });
+        assert!(result.is_err());
+        let kind = "core::num::error::ParseIntError";
+        assert_failed(&seen, kind, "invalid digit found in string");
+    }
+}
+
+#[test]
+fn a_handler_that_panics_is_recorded_so() {
+    for blocking in [true, false] {
+        let (stack, seen) = stack(|setup| setup);
+        let message = message(Timestamp::now());
+        run(&stack, || {
+            let handler = || -> Result<(), String> { panic!("on purpose") };
+            let caught = catch_unwind(AssertUnwindSafe(|| {
+                if blocking {
+                    consuming().process_blocking(&message, handler)
+                } else {
+                    wait(consuming().process(&message, async { handler() }))
+                }
+            }));
+            assert!(caught.is_err());
+        });
+        assert_failed(&seen, "panic", "the handler panicked");
+    }
+}
+
+#[test]
+fn a_handler_that_is_dropped_before_its_end_is_recorded_so() {
+    let (stack, seen) = stack(|setup| setup);
+    let message = message(Timestamp::now());
+    run(&stack, || {
+        drop(consuming().process(&message, std::future::pending::<Result<(), String>>()));
+    });
+    assert_failed(&seen, "cancelled", "the handler was dropped before its end");
+}
+
+#[test]
+fn a_handler_can_be_spawned_without_its_message() {
+    let (stack, seen) = stack(|setup| setup);
+    run(&stack, || {
+        wait(async {
+            let message = message(Timestamp::now());
+            let handler = async { Ok::<_, String>(()) };
+            let task = tokio::spawn(consuming().process(&message, handler));
+            drop(message);
+            task.await.expect("it does not panic").unwrap();
+        });
+    });
+    let process = span(&seen, "process orders");
+    let parent = consuming().extract(&message(Timestamp::now()));
+    assert_eq!(process.parent_span_id, parent.span().span_context().span_id());
+}
+
+#[test]
+fn the_trace_and_its_baggage_go_on_to_the_next_topic() {
+    let (broker, (stack, seen)) = (Broker::start(), stack(|setup| setup));
+    let propagator = Propagator::composite([Propagator::b3(), Propagator::baggage()]);
+    let producer = broker.producer().with_propagator(propagator.clone());
+    let b3 = format!("{:032x}-{:016x}-1", 77, 7);
+    let headers = OwnedHeaders::new()
+        .insert(Header { key: "b3", value: Some(&b3) })
+        .insert(Header { key: "baggage", value: Some("tenant=shop") });
+    let first = message(Timestamp::now()).replace_headers(Some(headers));
+    run(&stack, || {
+        let handler = async {
+            let record = FutureRecord::to(TOPIC).key("42").payload("a book");
+            producer.send(record, PATIENCE).await.map(drop).map_err(|(error, _)| error)
+        };
+        wait(consuming().with_propagator(propagator.clone()).process(&first, handler)).unwrap();
+    });
+    let second = consuming().with_propagator(propagator).extract(&broker.message());
+    assert_eq!(second.baggage().get("tenant").map(ToString::to_string).as_deref(), Some("shop"));
+    let (sent, process) = (span(&seen, "send orders"), span(&seen, "process orders"));
+    assert_eq!(second.span().span_context().span_id(), sent.span_context.span_id());
+    assert_eq!(sent.parent_span_id, process.span_context.span_id());
+    assert_eq!(process.parent_span_id.to_string(), format!("{:016x}", 7));
+    assert_eq!(sent.span_context.trace_id().to_string(), format!("{:032x}", 77));
+}
+
+#[test]
+fn the_stock_layer_makes_the_same_traces() {
+    let (stack, seen) = stack(Setup::with_stock_layer);
+    let message = message(Timestamp::now());
+    let linking = consuming().with_relation(Relation::Link);
+    run(&stack, || {
+        consuming().process_blocking(&message, || Ok::<_, String>(())).unwrap();
+        linking.process_blocking(&message, || Err::<(), _>("no")).unwrap_err();
+    });
+    let process = named(&seen, "process orders");
+    assert_eq!(process[0].span_context.trace_id().to_string(), format!("{:032x}", 77));
+    assert_eq!(process[0].parent_span_id.to_string(), format!("{:016x}", 7));
+    assert_eq!(process[1].parent_span_id, SpanId::INVALID);
+    assert_eq!(process[1].links[0].span_context.span_id().to_string(), format!("{:016x}", 7));
+    assert_eq!(attribute(&process[1], "error.type").as_deref(), Some("&str"));
+}

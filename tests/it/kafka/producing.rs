@@ -1,0 +1,227 @@
+//! The producer's side.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use opentelemetry::trace::{SpanKind, Status};
+use otel_setup::kafka::{ProducerTracing, TracedContext, TracedProducer};
+use otel_setup::propagation::Propagator;
+use rdkafka::ClientContext;
+use rdkafka::message::DeliveryResult;
+use rdkafka::producer::{
+    BaseProducer, BaseRecord, FutureRecord, Producer as _, ProducerContext, ThreadedProducer,
+};
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+
+use super::{Broker, PATIENCE, TOPIC, consuming, named, wait};
+use crate::support::{attribute, span, spans};
+use crate::{run, stack};
+
+#[test]
+fn a_future_producers_message_has_a_span_with_the_conventions_attributes() {
+    let (broker, (stack, seen)) = (Broker::start(), stack(|setup| setup));
+    let producer = broker.producer();
+    let delivery = run(&stack, || {
+        let _outer = tracing::info_span!("outer").entered();
+        let record = FutureRecord::to(TOPIC).key("42").payload("a book");
+        wait(producer.send(record, PATIENCE)).expect("the broker takes it")
+    });
+    let (sent, outer) = (span(&seen, "send orders"), span(&seen, "outer"));
+    assert_eq!(sent.span_kind, SpanKind::Producer);
+    assert_eq!(sent.parent_span_id, outer.span_context.span_id());
+    assert_eq!(sent.status, Status::Unset);
+    for (key, value) in [
+        ("messaging.system", Some("kafka")),
+        ("messaging.operation.name", Some("send")),
+        ("messaging.operation.type", Some("send")),
+        ("messaging.destination.name", Some("orders")),
+        ("messaging.destination.partition.id", Some("0")),
+        ("messaging.kafka.message.key", Some("42")),
+        ("messaging.kafka.message.tombstone", None),
+        ("error.type", None),
+    ] {
+        assert_eq!(attribute(&sent, key).as_deref(), value, "{key}");
+    }
+    assert_eq!(attribute(&sent, "messaging.kafka.offset"), Some(delivery.offset.to_string()));
+    // until the broker has answered, and not until the message is queued
+    assert!(sent.end_time > sent.start_time);
+}
+
+#[test]
+fn what_can_be_no_key_as_text_is_no_attribute_and_no_payload_is_a_tombstone() {
+    let (broker, (stack, seen)) = (Broker::start(), stack(|setup| setup));
+    let producer = broker.producer();
+    run(&stack, || {
+        for key in [&b"\xff\xfe"[..], &[b'k'; 1025]] {
+            let record = FutureRecord::<[u8], [u8]>::to(TOPIC).key(key);
+            wait(producer.send(record, PATIENCE)).expect("the broker takes it");
+        }
+    });
+    for sent in named(&seen, "send orders") {
+        assert_eq!(attribute(&sent, "messaging.kafka.message.key"), None);
+        assert_eq!(attribute(&sent, "messaging.kafka.message.tombstone").as_deref(), Some("true"));
+    }
+    assert_eq!(named(&seen, "send orders").len(), 2);
+}
+
+#[test]
+fn a_message_that_the_broker_refuses_is_an_error_on_its_span() {
+    let (broker, (stack, seen)) = (Broker::start(), stack(|setup| setup));
+    let producer = broker.producer();
+    let refusal = RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
+    broker.0.request_errors(RDKafkaApiKey::Produce, &[refusal]);
+    run(&stack, || {
+        let record = FutureRecord::to(TOPIC).key("42").payload("a book");
+        wait(producer.send(record, PATIENCE)).expect_err("the broker refuses it");
+    });
+    let sent = span(&seen, "send orders");
+    assert_eq!(attribute(&sent, "error.type").as_deref(), Some("MessageSizeTooLarge"));
+    let Status::Error { description } = &sent.status else { panic!("{:?}", sent.status) };
+    assert!(description.contains("Message size too large"), "{description}");
+}
+
+#[test]
+fn a_message_that_is_not_even_queued_is_an_error_on_its_span_and_comes_back() {
+    let (broker, (stack, seen)) = (Broker::start(), stack(|setup| setup));
+    let own = Counting::default();
+    let mut config = broker.config();
+    config.set("message.max.bytes", "1000");
+    let context = TracedContext::new(own.clone());
+    let base: BaseProducer<_> =
+        config.create_with_context(context.clone()).expect("the settings are right");
+    let base = TracedProducer::new(base);
+    let threaded: ThreadedProducer<_> =
+        config.create_with_context(context).expect("the settings are right");
+    let threaded = TracedProducer::new(threaded);
+    let future = TracedProducer::new(
+        config.create::<rdkafka::producer::FutureProducer>().expect("the settings are right"),
+    );
+    let large = "x".repeat(2000);
+    run(&stack, || {
+        let record =
+            || BaseRecord::<str, str, _>::with_opaque_to(TOPIC, Box::new(7)).payload(&large);
+        let (_, back) = base.send(record()).expect_err("it is too large");
+        assert_eq!(*back.delivery_opaque, 7);
+        let (_, back) = threaded.send(record()).expect_err("it is too large");
+        assert_eq!(*back.delivery_opaque, 7);
+        let record = FutureRecord::<str, str>::to(TOPIC).payload(&large);
+        assert!(future.send_result(record).is_err());
+    });
+    let sent = named(&seen, "send orders");
+    assert_eq!(sent.len(), 3);
+    for sent in sent {
+        assert_eq!(attribute(&sent, "error.type").as_deref(), Some("MessageSizeTooLarge"));
+    }
+    assert_eq!(own.sum(), 0);
+}
+
+#[test]
+fn producers_with_callbacks_end_the_span_and_then_tell_the_context_inside() {
+    let (broker, (stack, seen)) = (Broker::start(), stack(|setup| setup));
+    let own = Counting::default();
+    let context = TracedContext::new(own.clone());
+    let base: BaseProducer<_> =
+        broker.config().create_with_context(context.clone()).expect("the settings are right");
+    let base = TracedProducer::new(base).with_propagator(Propagator::trace_context());
+    let threaded: ThreadedProducer<_> =
+        broker.config().create_with_context(context).expect("the settings are right");
+    let threaded = TracedProducer::new(threaded).with_propagator(Propagator::trace_context());
+    run(&stack, || {
+        let record = |n| BaseRecord::with_opaque_to(TOPIC, Box::new(n)).key("42").payload("a book");
+        base.send(record(3)).map_err(|(error, _)| error).expect("it is queued");
+        base.flush(PATIENCE).expect("the broker takes it");
+        threaded.send(record(4)).map_err(|(error, _)| error).expect("it is queued");
+        threaded.flush(PATIENCE).expect("the broker takes it");
+        // a callback may still be running on the producer's own thread
+        drop(threaded);
+    });
+    assert_eq!(own.sum(), 7);
+    let sent = named(&seen, "send orders");
+    let offsets = sent.iter().map(|span| attribute(span, "messaging.kafka.offset"));
+    assert_eq!(offsets.collect::<Vec<_>>(), [Some("0".to_owned()), Some("1".to_owned())]);
+    // the callback is part of the trace, where this test's subscriber is
+    assert_eq!(sent[0].events[0].name, "told");
+    for (sent, message) in sent.iter().zip(broker.messages(2)) {
+        let remote = consuming().extract(&message);
+        let remote = opentelemetry::trace::TraceContextExt::span(&remote).span_context().clone();
+        assert_eq!(remote.span_id(), sent.span_context.span_id());
+        assert_eq!(remote.trace_id(), sent.span_context.trace_id());
+    }
+}
+
+#[test]
+fn messages_in_flight_together_have_a_span_each() {
+    let (broker, (stack, seen)) = (Broker::start(), stack(|setup| setup));
+    let producer = broker.producer();
+    run(&stack, || {
+        let sent: Vec<_> = (0..10)
+            .map(|n: u8| {
+                let payload = [n];
+                let record = FutureRecord::<[u8], _>::to(TOPIC).payload(&payload);
+                producer.send_result(record).map_err(|(error, _)| error).expect("it is queued")
+            })
+            .collect();
+        for delivery in sent {
+            wait(delivery).expect("the producer is there").expect("the broker takes it");
+        }
+    });
+    let mut offsets: Vec<i64> = named(&seen, "send orders")
+        .iter()
+        .map(|span| attribute(span, "messaging.kafka.offset").expect("it was delivered"))
+        .map(|offset| offset.parse().expect("an offset is a number"))
+        .collect();
+    offsets.sort_unstable();
+    assert_eq!(offsets, (0..10).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_send_span_that_is_filtered_out_leaves_the_current_span_to_be_the_parent() {
+    let filter = "info,otel_setup::kafka=off";
+    let (broker, (stack, seen)) = (Broker::start(), stack(|setup| setup.with_trace_filter(filter)));
+    let producer = broker.producer();
+    run(&stack, || {
+        let _outer = tracing::info_span!("outer").entered();
+        let record = FutureRecord::<str, _>::to(TOPIC).payload("a book");
+        wait(producer.send(record, PATIENCE)).expect("the broker takes it");
+    });
+    let remote = consuming().extract(&broker.message());
+    let remote = opentelemetry::trace::TraceContextExt::span(&remote).span_context().clone();
+    assert_eq!(remote.span_id(), span(&seen, "outer").span_context.span_id());
+    assert_eq!(spans(&seen).len(), 1);
+}
+
+#[test]
+fn a_span_that_is_dropped_says_nothing_of_the_delivery() {
+    let (stack, seen) = stack(|setup| setup);
+    run(&stack, || {
+        let record = FutureRecord::<str, _>::to(TOPIC).payload("a book").partition(3);
+        let (_, span) = ProducerTracing::new().start(record);
+        drop(span);
+    });
+    let sent = span(&seen, "send orders");
+    assert_eq!(sent.status, Status::Unset);
+    assert_eq!(attribute(&sent, "messaging.kafka.offset"), None);
+    assert_eq!(attribute(&sent, "messaging.destination.partition.id").as_deref(), Some("3"));
+}
+
+/// A context that adds up what its callbacks are handed, and says so.
+#[derive(Clone, Default)]
+struct Counting(Arc<AtomicI64>);
+
+impl Counting {
+    fn sum(&self) -> i64 {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+impl ClientContext for Counting {}
+
+impl ProducerContext for Counting {
+    type DeliveryOpaque = Box<i64>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, own: Box<i64>) {
+        assert!(result.is_ok());
+        tracing::info!("told");
+        self.0.fetch_add(*own, Ordering::SeqCst);
+    }
+}

@@ -1,0 +1,60 @@
+use http::{HeaderMap, HeaderValue};
+use otel_setup::propagation::{Extractor as _, HeaderExtractor, HeaderInjector, Injector as _};
+
+#[test]
+fn every_value_of_a_repeated_header_is_seen() {
+    let mut headers = HeaderMap::new();
+    headers.append("tracestate", HeaderValue::from_static("a=1"));
+    headers.append("tracestate", HeaderValue::from_static("b=2"));
+    let carrier = HeaderExtractor(&headers);
+    assert_eq!(carrier.get("tracestate"), Some("a=1"));
+    assert_eq!(carrier.get_all("TraceState"), Some(vec!["a=1", "b=2"]));
+    assert_eq!(carrier.get_all("absent"), None);
+    assert_eq!(carrier.keys(), ["tracestate"]);
+}
+
+#[test]
+fn a_binary_value_counts_as_absent() {
+    let mut headers = HeaderMap::new();
+    headers.insert("traceparent", HeaderValue::from_bytes(b"\xff\xfe").expect("obs-text"));
+    assert_eq!(HeaderExtractor(&headers).get("traceparent"), None);
+    assert_eq!(HeaderExtractor(&headers).get_all("traceparent"), None);
+}
+
+#[test]
+fn what_an_earlier_hop_left_is_replaced() {
+    let mut headers = HeaderMap::new();
+    for old in ["old", "older"] {
+        headers.append("traceparent", HeaderValue::from_static(old));
+    }
+    HeaderInjector(&mut headers).set("traceparent", "new".to_owned());
+    HeaderInjector(&mut headers).set("X-Custom", "1".to_owned());
+    assert_eq!(headers.get_all("traceparent").iter().collect::<Vec<_>>(), ["new"]);
+    assert_eq!(headers["x-custom"], "1");
+}
+
+#[test]
+fn what_cannot_be_a_header_is_left_out() {
+    let mut headers = HeaderMap::new();
+    let mut carrier = HeaderInjector(&mut headers);
+    carrier.reserve(usize::MAX);
+    carrier.set("not a name", "1".to_owned());
+    carrier.set("baggage", "line\nbreak".to_owned());
+    assert!(headers.is_empty());
+}
+
+#[cfg(feature = "tonic")]
+#[test]
+fn grpc_metadata_is_a_carrier() {
+    use otel_setup::propagation::{MetadataExtractor, MetadataInjector};
+    use tonic::metadata::{MetadataMap, MetadataValue};
+
+    let mut metadata = MetadataMap::new();
+    metadata.insert_bin("traceparent-bin", MetadataValue::from_bytes(b"\x00\x01"));
+    MetadataInjector(&mut metadata).set("tracestate", "a=1".to_owned());
+    metadata.append("tracestate", "b=2".parse().expect("ASCII"));
+    let carrier = MetadataExtractor(&metadata);
+    assert_eq!(carrier.get("tracestate"), Some("a=1"));
+    assert_eq!(carrier.get_all("tracestate"), Some(vec!["a=1", "b=2"]));
+    assert_eq!(carrier.get("traceparent"), None);
+}

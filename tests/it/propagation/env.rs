@@ -1,0 +1,51 @@
+//! Child processes.
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::process::Command;
+
+use opentelemetry::Context;
+use opentelemetry::trace::TraceContextExt as _;
+use otel_setup::propagation::{Propagator, extract_env_by, inject_env_by};
+
+use super::{remote, remote_context};
+use crate::support::with_variables;
+
+fn variables(command: &Command) -> HashMap<String, Option<String>> {
+    let text = |text: &OsStr| text.to_str().expect("UTF-8").to_owned();
+    command.get_envs().map(|(name, value)| (text(name), value.map(text))).collect()
+}
+
+#[test]
+fn a_child_gets_the_context_and_none_of_an_old_one() {
+    let mut command = Command::new("true");
+    command.env("TRACESTATE", "old=1").env("PATH", "/bin");
+    let both = Propagator::composite([Propagator::trace_context(), Propagator::b3_multi()]);
+    inject_env_by(&both, &remote_context(), &mut command);
+    let variables = variables(&command);
+    let parent = "00-0000000000000000000000000000004d-0000000000000007-01";
+    assert_eq!(variables["TRACEPARENT"].as_deref(), Some(parent));
+    assert_eq!(variables["TRACESTATE"], None, "removed, not inherited");
+    assert_eq!(variables["X_B3_SPANID"].as_deref(), Some("0000000000000007"));
+    assert_eq!(variables["PATH"].as_deref(), Some("/bin"));
+}
+
+#[test]
+fn outside_of_a_trace_the_environment_stays_as_it_is() {
+    let mut command = Command::new("true");
+    command.env("TRACEPARENT", "of somebody else");
+    inject_env_by(&Propagator::trace_context(), &Context::new(), &mut command);
+    assert_eq!(variables(&command)["TRACEPARENT"].as_deref(), Some("of somebody else"));
+}
+
+#[test]
+fn a_process_reads_the_context_that_it_was_started_in() {
+    let parent = "00-0000000000000000000000000000004d-0000000000000007-01";
+    let lookup = with_variables(&[("TRACEPARENT", parent), ("TRACESTATE", "a=1")]);
+    let context = extract_env_by(&Propagator::trace_context(), lookup);
+    let span = context.span();
+    assert_eq!(span.span_context().span_id(), remote().span_id());
+    assert_eq!(span.span_context().trace_state().get("a"), Some("1"));
+    let nothing = extract_env_by(&Propagator::trace_context(), |_| None);
+    assert!(!nothing.has_active_span());
+}

@@ -1,0 +1,62 @@
+use opentelemetry::Context;
+use opentelemetry::baggage::BaggageExt as _;
+use opentelemetry::trace::SpanId;
+use otel_setup::propagation::{Relation, current_span_context, current_trace_id};
+
+use super::{remote, remote_context};
+use crate::support::span;
+use crate::{run, stack};
+
+#[test]
+fn a_child_continues_the_trace() {
+    let (stack, seen) = stack(|s| s);
+    run(&stack, || {
+        let made = Relation::Child.span(&remote_context(), || tracing::info_span!("work"));
+        made.in_scope(|| assert_eq!(current_trace_id(), Some(remote().trace_id())));
+    });
+    let work = span(&seen, "work");
+    assert_eq!(work.parent_span_id, remote().span_id());
+    assert!(work.links.is_empty());
+}
+
+#[test]
+fn a_link_is_the_root_of_a_trace_of_its_own_and_keeps_the_baggage() {
+    let (stack, seen) = stack(|s| s);
+    let cause = remote_context().with_baggage([opentelemetry::KeyValue::new("tenant", "7")]);
+    run(&stack, || {
+        let made = Relation::Link.span(&cause, || tracing::info_span!("work"));
+        made.in_scope(|| {
+            let tenant = Context::current().baggage().get("tenant").map(ToString::to_string);
+            assert_eq!(tenant.as_deref(), Some("7"));
+        });
+    });
+    let work = span(&seen, "work");
+    assert_ne!(work.span_context.trace_id(), remote().trace_id());
+    assert_eq!(work.parent_span_id, SpanId::INVALID);
+    let links: Vec<_> = work.links.iter().map(|link| link.span_context.clone()).collect();
+    assert_eq!(links, [remote()]);
+}
+
+#[test]
+fn without_a_cause_the_span_is_a_root_and_links_to_nothing() {
+    let (stack, seen) = stack(|s| s);
+    run(&stack, || {
+        let _outer = tracing::info_span!("outer").entered();
+        for (relation, name) in [(Relation::Child, "child"), (Relation::Link, "link")] {
+            drop(relation.span(&Context::new(), || tracing::info_span!("work", otel.name = name)));
+        }
+    });
+    for name in ["child", "link"] {
+        assert_eq!(span(&seen, name).parent_span_id, SpanId::INVALID);
+        assert!(span(&seen, name).links.is_empty());
+    }
+}
+
+#[test]
+fn outside_of_every_span_there_is_no_trace_id() {
+    assert_eq!(current_trace_id(), None);
+    assert_eq!(current_span_context(), None);
+    let (stack, seen) = stack(|s| s);
+    let inside = run(&stack, || tracing::info_span!("work").in_scope(current_span_context));
+    assert_eq!(inside, Some(span(&seen, "work").span_context));
+}
