@@ -5,15 +5,17 @@
 
 #![cfg(feature = "full")]
 
+#[path = "support/port.rs"]
+mod port;
 mod support;
 
 use std::io::{BufRead as _, BufReader};
-use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
 use otel_setup::{Compression, Exporter, LogFormat, Protocol, Setup};
+use port::reserved_port;
 use support::spans_in;
 
 /// A running rotel, and what it prints.
@@ -28,7 +30,7 @@ impl Rotel {
     fn start() -> Self {
         let agent =
             std::env::var_os("OTEL_SETUP_ROTEL").expect("OTEL_SETUP_ROTEL names rotel-agent");
-        let (grpc, http) = (free_port(), free_port());
+        let (grpc, http) = (reserved_port(), reserved_port());
         let mut process = Command::new(agent)
             .args(["start", "--exporter", "blackhole"])
             .args(["--debug-log", "traces", "--debug-log-verbosity", "detailed"])
@@ -104,11 +106,6 @@ fn a_compression_that_rotel_does_not_know_is_named_as_the_cause() {
     spans_in(&stack, 1);
     let error = stack.flush(PATIENCE).expect_err("rotel has no zstd").to_string();
     assert!(error.contains("answered Unimplemented") && error.contains("zstd"), "{error}");
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("it is bound").port()
 }
 
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -10,10 +10,11 @@
 
 #[path = "support/gateway.rs"]
 mod gateway;
+#[path = "support/port.rs"]
+mod port;
 mod support;
 
 use std::io::{BufRead as _, BufReader};
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -28,6 +29,7 @@ use opentelemetry_sdk::trace::InMemorySpanExporter;
 use otel_setup::kafka::{ConsumerTracing, TracedProducer};
 use otel_setup::propagation::Propagator;
 use otel_setup::{LogFormat, Setup, Stack};
+use port::reserved_port;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::{Header, Headers as _, Message as _, OwnedHeaders, OwnedMessage};
 use rdkafka::producer::{FutureProducer, FutureRecord};
@@ -59,7 +61,7 @@ struct Noida {
 
 impl Noida {
     fn start() -> Self {
-        let port = free_port();
+        let port = reserved_port();
         let data = PathBuf::from(format!("{}/noida-{port}", env!("CARGO_TARGET_TMPDIR")));
         let process = peer("OTEL_SETUP_NOIDA")
             .args(["start", "--only", "kafka", "--kafka-port", &port.to_string(), "--data-dir"])
@@ -116,11 +118,6 @@ impl Drop for Noida {
         let _ = self.process.0.kill();
         let _ = std::fs::remove_dir_all(&self.data);
     }
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("it is bound").port()
 }
 
 fn stack() -> (Stack, InMemorySpanExporter) {
@@ -283,7 +280,7 @@ fn pythons_instrumentation_links_to_what_we_have_sent() {
 #[ignore = "needs peers"]
 fn the_gateways_orders_are_one_trace_each_with_a_real_broker_and_a_real_collector() {
     let noida = Noida::start();
-    let (http, grpc) = (free_port(), free_port());
+    let (http, grpc) = (reserved_port(), reserved_port());
     let mut rotel = peer("OTEL_SETUP_ROTEL")
         .args(["start", "--exporter", "blackhole"])
         .args(["--debug-log", "traces", "--debug-log-verbosity", "detailed"])

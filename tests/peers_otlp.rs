@@ -5,11 +5,13 @@
 
 #[path = "support/collector.rs"]
 mod collector;
+#[path = "support/port.rs"]
+mod port;
 mod support;
 
 use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
@@ -20,6 +22,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::trace::{Span as _, SpanKind, Status, TraceContextExt as _, Tracer as _};
 use opentelemetry::trace::{TraceFlags, TracerProvider as _};
 use otel_setup::{Exporter, LogFormat, OtlpExporter, Setup, Stack};
+use port::reserved_port;
 use serde_json::Value;
 use support::{Said, spans_in};
 
@@ -72,11 +75,6 @@ fn named(variable: &str) -> OsString {
     std::env::var_os(variable).unwrap_or_else(|| panic!("{variable} names no program"))
 }
 
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("it is bound").port()
-}
-
 fn stack(exporter: OtlpExporter, said: &Said) -> Stack {
     let setup = Setup::new("peers").with_exporter(exporter).with_log_format(LogFormat::Off);
     let setup = setup.with_env(|_| None).with_diagnostics(said.sink());
@@ -101,7 +99,7 @@ fn all<'a>(value: &'a Value, key: &str) -> Vec<&'a Value> {
 #[test]
 #[ignore = "needs peers"]
 fn oteltap_sees_every_field_flags_and_dropped_counts_included() {
-    let port = free_port();
+    let port = reserved_port();
     let mut command = Command::new(named("OTEL_SETUP_PYTHON"));
     let tap = Peer::start(command.args(["-u", "-m", "oteltap", "--port", &port.to_string()]));
     tap.prints("Listening");
@@ -145,7 +143,7 @@ fn oteltap_sees_every_field_flags_and_dropped_counts_included() {
 #[test]
 #[ignore = "needs peers"]
 fn datadogs_agent_takes_what_its_preset_sends() {
-    let [port, http, grpc] = [free_port(), free_port(), free_port()];
+    let [port, http, grpc] = [reserved_port(), reserved_port(), reserved_port()];
     let mut command = Command::new(named("OTEL_SETUP_DATADOG"));
     command.args(["--port", &port.to_string()]);
     command.args(["--otlp-http-port", &http.to_string(), "--otlp-grpc-port", &grpc.to_string()]);
@@ -158,7 +156,7 @@ fn datadogs_agent_takes_what_its_preset_sends() {
     stack.flush(PATIENCE).expect("the agent takes it");
     assert_eq!(stack.stats().exporters[0].exported, 3);
 
-    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("it listens");
+    let mut stream = TcpStream::connect((std::net::Ipv4Addr::LOCALHOST, port)).expect("it listens");
     let request = "GET /test/session/requests HTTP/1.0\r\nhost: localhost\r\n\r\n";
     stream.write_all(request.as_bytes()).expect("it reads");
     let mut answer = String::new();
@@ -198,7 +196,7 @@ impl Drop for Scratch {
 #[ignore = "needs peers"]
 fn caddys_tls_is_trusted_by_its_root_and_its_429_is_waited_for() {
     let collector = Collector::kind();
-    let port = free_port();
+    let port = reserved_port();
     let directory = std::env::temp_dir().join(format!("otel-setup-caddy-{port}"));
     let scratch = Scratch(directory);
     let directory = scratch.0.display();

@@ -5,6 +5,8 @@
 
 #![cfg(feature = "full")]
 
+#[path = "support/port.rs"]
+mod port;
 mod support;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -24,6 +26,7 @@ use opentelemetry_sdk::trace::{InMemorySpanExporter, SpanData};
 use otel_setup::propagation::{HeaderInjector, Propagator, TextMapPropagator as _};
 use otel_setup::reqwest::ClientMiddleware;
 use otel_setup::{LogFormat, Setup, Stack};
+use port::reserved_port;
 use reqwest_middleware::ClientBuilder;
 use support::{attribute, spans};
 
@@ -37,7 +40,7 @@ impl Proxy {
     fn start(mut command: Command, address: SocketAddr) -> Self {
         command
             // nobody is there to take its own spans
-            .env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://127.0.0.1:{}", free_port()))
+            .env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://127.0.0.1:{}", reserved_port()))
             .env("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
             .stdout(Stdio::null())
             .stderr(Stdio::null());
@@ -53,7 +56,7 @@ impl Proxy {
 
     /// With its tracing on, in front of `upstream`.
     fn caddy(upstream: SocketAddr) -> Self {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, reserved_port()));
         let directory = directory("caddy", address.port());
         let rules = format!(
             "{{\n admin off\n auto_https off\n}}\nhttp://{address} {{\n bind 127.0.0.1\n \
@@ -69,7 +72,7 @@ impl Proxy {
 
     /// With these propagators, in front of `upstream`.
     fn traefik(upstream: SocketAddr, propagators: &str) -> Self {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, reserved_port()));
         let directory = directory("traefik", address.port());
         let routes = format!(
             "[http.routers.all]\n rule = \"PathPrefix(`/`)\"\n service = \"ours\"\n\
@@ -82,7 +85,10 @@ impl Proxy {
             .arg(format!("--entryPoints.web.address={address}"))
             .arg(format!("--providers.file.filename={}", file.display()))
             .arg("--tracing.otlp.http=true")
-            .arg(format!("--tracing.otlp.http.endpoint=http://127.0.0.1:{}/v1/traces", free_port()))
+            .arg(format!(
+                "--tracing.otlp.http.endpoint=http://127.0.0.1:{}/v1/traces",
+                reserved_port()
+            ))
             .args(["--global.checkNewVersion=false", "--global.sendAnonymousUsage=false"])
             .env("OTEL_PROPAGATORS", propagators);
         Self::start(command, address)
@@ -120,7 +126,8 @@ fn server(stack: &Stack) -> SocketAddr {
 async fn answer(headers: HeaderMap) -> String {
     let user = Context::map_current(|cx| cx.baggage().get("user").map(ToString::to_string));
     let names: Vec<_> = headers.keys().map(ToString::to_string).collect();
-    format!("user={} headers={}", user.unwrap_or_default(), names.join(","))
+    let parent = headers.get("traceparent").map_or("none", |v| v.to_str().expect("it is ASCII"));
+    format!("user={} headers={} parent={parent}", user.unwrap_or_default(), names.join(","))
 }
 
 /// Our client asks through the proxy, inside a span of its own.
@@ -201,8 +208,12 @@ fn caddy_starts_the_trace_where_nobody_has() {
     let (stack, seen) = stack(None);
     let caddy = Proxy::caddy(server(&stack));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.expect("a runtime can be had").block_on(async {
-        reqwest::get(format!("http://{}/orders/7", caddy.address)).await.expect("it answers");
+    let answer = runtime.expect("a runtime can be had").block_on(async {
+        let url = format!("http://{}/orders/7", caddy.address);
+        let answer = reqwest::get(url).await.and_then(reqwest::Response::error_for_status);
+        let answer = answer.expect("it answers").text().await.expect("it is text");
+        assert!(answer.contains("traceparent"), "Caddy sends its own: {answer}");
+        answer
     });
     let started = Instant::now();
     let server = loop {
@@ -210,7 +221,7 @@ fn caddy_starts_the_trace_where_nobody_has() {
         if let Some(span) = spans(&seen).into_iter().next() {
             break span;
         }
-        assert!(started.elapsed() < PATIENCE, "nothing was traced");
+        assert!(started.elapsed() < PATIENCE, "nothing was traced of {answer}");
         std::thread::yield_now();
     };
     assert!(server.parent_span_is_remote, "it is below Caddy's span");
@@ -230,7 +241,7 @@ fn traefik_speaks_b3_and_baggage_with_us() {
         let answer = answered(&stack, &url);
         assert!(answer.starts_with("user=alice "), "baggage goes through: {answer}");
         assert!(answer.contains(header), "{header} arrives: {answer}");
-        assert!(!answer.contains("traceparent"), "nobody speaks W3C here: {answer}");
+        assert!(answer.ends_with("parent=none"), "nobody speaks W3C here: {answer}");
         let (client, server) = both(&stack, &seen);
         a_proxy_is_between(&client, &server);
     }
@@ -287,11 +298,6 @@ fn directory(name: &str, port: u16) -> PathBuf {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{port}"));
     std::fs::create_dir_all(&directory).expect("the directory is ours");
     directory
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("it is bound").port()
 }
 
 const PATIENCE: Duration = Duration::from_secs(20);
