@@ -221,7 +221,11 @@ fn caddy_starts_the_trace_where_nobody_has() {
         if let Some(span) = spans(&seen).into_iter().next() {
             break span;
         }
-        assert!(started.elapsed() < PATIENCE, "nothing was traced of {answer}");
+        assert!(
+            started.elapsed() < PATIENCE,
+            "nothing was traced of {answer}: {:?}",
+            stack.stats()
+        );
         std::thread::yield_now();
     };
     assert!(server.parent_span_is_remote, "it is below Caddy's span");
