@@ -15,12 +15,24 @@ use std::process::Command;
 ///
 /// When valgrind is not installed, or the process fails under it.
 pub(crate) fn per_operation(times: u64, run: impl Fn(&mut Command, u64)) -> Result<f64, String> {
-    let few = total(|command| run(command, FEW * times))?;
-    let many = total(|command| run(command, MANY * times))?;
+    between((FEW * times, MANY * times), run)
+}
+
+/// As [`per_operation`], with so many operations in the shorter and in the longer run.
+///
+/// # Errors
+///
+/// As [`per_operation`].
+pub(crate) fn between(
+    (few, many): (u64, u64),
+    run: impl Fn(&mut Command, u64),
+) -> Result<f64, String> {
+    let less = total(|command| run(command, few))?;
+    let more = total(|command| run(command, many))?;
     #[expect(clippy::cast_precision_loss, reason = "counts of instructions are far below 2^52")]
-    let difference = many as f64 - few as f64;
+    let difference = more as f64 - less as f64;
     #[expect(clippy::cast_precision_loss, reason = "all are small constants")]
-    let operations = ((MANY - FEW) * times) as f64;
+    let operations = (many - few) as f64;
     Ok(difference / operations)
 }
 

@@ -104,7 +104,7 @@ impl Picture<'_> {
     }
 
     fn draw(&self, lines: &[Line]) -> String {
-        let mut out = String::new();
+        let mut out = String::with_capacity(lines.len() * self.page.width);
         let mut ink = Ink { out: &mut out, colour: self.page.colour };
         header(self, &mut ink);
         if self.subject.spans.len() > 1 {

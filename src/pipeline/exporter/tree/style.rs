@@ -48,7 +48,12 @@ impl Ink<'_> {
     }
 
     pub(super) fn blanks(&mut self, n: usize) {
-        self.out.extend(std::iter::repeat_n(' ', n));
+        let mut left = n;
+        while left > 0 {
+            let some = left.min(BLANKS.len());
+            self.out.push_str(&BLANKS[..some]);
+            left -= some;
+        }
     }
 
     /// Ends the line, without blanks before its end.
@@ -57,3 +62,5 @@ impl Ink<'_> {
         self.out.push('\n');
     }
 }
+
+const BLANKS: &str = "                                                                ";

@@ -22,6 +22,10 @@ impl Charset {
 
     /// Text in which nothing drives the terminal, reorders or hides: that is escaped as `\u{1b}`.
     pub(crate) fn clean(self, text: &str) -> String {
+        // as most texts are
+        if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            return text.to_owned();
+        }
         let mut out = String::with_capacity(text.len());
         let mut marks = 0;
         for c in text.chars() {
