@@ -35,6 +35,9 @@
 //! );
 //! ```
 //!
+//! `examples/orders.rs` in this crate's repository is a small program with tests like this one, which
+//! `cargo test --features testing --example orders` runs in parallel.
+//!
 //! # Which spans
 //!
 //! Those of this thread, and so those of every task in a test under `#[tokio::test]`, whose runtime
@@ -44,7 +47,8 @@
 //! join what you have started, or wait for it with [`Capture::wait`].
 //!
 //! Sampling, limits and filters are the defaults of this crate, whatever the environment says;
-//! [`capture_with`] changes them.
+//! [`capture_with`] changes them. Unlike an exported span's, the context of a captured one does not say
+//! that its trace id is random (the flag `02` of a `traceparent`).
 
 mod capture;
 mod expect;

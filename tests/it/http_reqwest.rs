@@ -9,40 +9,39 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::get;
 use opentelemetry::trace::{SpanKind, Status};
 use opentelemetry_sdk::trace::SpanData;
-use otel_setup::Stack;
+use otel_setup::propagation::Propagator;
 use otel_setup::reqwest::ClientMiddleware;
+use otel_setup::testing::capture;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Middleware, Next};
 
-use crate::support::{attribute, span, spans};
+use crate::support::{self, attribute};
 use crate::{run, stack};
 
 /// Runs `ask` beside a server on a port of its own.
-fn with_server<R>(stack: &Stack, ask: impl AsyncFnOnce(SocketAddr) -> R) -> R {
-    run(stack, || {
-        block_on(async {
-            let attempts = Arc::new(AtomicUsize::new(0));
-            let flaky = async move || match attempts.fetch_add(1, Relaxed) {
-                0 | 1 => StatusCode::SERVICE_UNAVAILABLE,
-                _ => StatusCode::OK,
-            };
-            let app = Router::new()
-                .route("/echo", get(async |h: HeaderMap| h["traceparent"].as_bytes().to_vec()))
-                .route("/missing", get(async || StatusCode::NOT_FOUND))
-                .route("/flaky", get(flaky))
-                .route("/moved", get(async || axum::response::Redirect::to("/echo")));
-            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-            let address = listener.local_addr().expect("it is bound");
-            let server = axum::serve(listener, app);
-            tokio::select! {
-                end = server => unreachable!("it serves for ever: {end:?}"),
-                answer = ask(address) => answer,
-            }
-        })
+fn with_server<R>(ask: impl AsyncFnOnce(SocketAddr) -> R) -> R {
+    block_on(async {
+        let attempts = Arc::new(AtomicUsize::new(0));
+        let flaky = async move || match attempts.fetch_add(1, Relaxed) {
+            0 | 1 => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::OK,
+        };
+        let app = Router::new()
+            .route("/echo", get(async |h: HeaderMap| h["traceparent"].as_bytes().to_vec()))
+            .route("/missing", get(async || StatusCode::NOT_FOUND))
+            .route("/flaky", get(flaky))
+            .route("/moved", get(async || axum::response::Redirect::to("/echo")));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("it is bound");
+        let server = axum::serve(listener, app);
+        tokio::select! {
+            end = server => unreachable!("it serves for ever: {end:?}"),
+            answer = ask(address) => answer,
+        }
     })
 }
 
-fn client(stack: &Stack) -> ClientWithMiddleware {
-    let middleware = ClientMiddleware::new().with_propagator(stack.propagator());
+fn client(propagator: Propagator) -> ClientWithMiddleware {
+    let middleware = ClientMiddleware::new().with_propagator(propagator);
     ClientBuilder::new(reqwest::Client::new()).with(middleware).build()
 }
 
@@ -58,15 +57,18 @@ fn says(span: &SpanData, expected: &[(&str, Option<&str>)]) {
     }
 }
 
+// not a capture: it has the SDK's spans, which do not say that a trace id is random
 #[test]
 fn a_request_is_a_client_span_and_its_context_goes_along() {
     let (stack, seen) = stack(|setup| setup);
-    let (address, echo) = with_server(&stack, async |address| {
-        let url = format!("http://user:pass@{address}/echo?token=s3cr3t&page=2");
-        let response = client(&stack).get(url).send().await.expect("it answers");
-        (address, response.text().await.expect("it is text"))
+    let (address, echo) = run(&stack, || {
+        with_server(async |address| {
+            let url = format!("http://user:pass@{address}/echo?token=s3cr3t&page=2");
+            let response = client(stack.propagator()).get(url).send().await.expect("it answers");
+            (address, response.text().await.expect("it is text"))
+        })
     });
-    let span = span(&seen, "GET");
+    let span = support::span(&seen, "GET");
     assert_eq!(span.span_kind, SpanKind::Client);
     assert_eq!(span.status, Status::Unset);
     let (trace, id) = (span.span_context.trace_id(), span.span_context.span_id());
@@ -88,25 +90,33 @@ fn a_request_is_a_client_span_and_its_context_goes_along() {
 
 #[test]
 fn four_hundreds_are_errors_of_a_client() {
-    let (stack, seen) = stack(|setup| setup);
-    with_server(&stack, async |address| {
-        client(&stack).get(format!("http://{address}/missing")).send().await.expect("it answers");
+    let capture = capture();
+    with_server(async |address| {
+        client(capture.stack().propagator())
+            .get(format!("http://{address}/missing"))
+            .send()
+            .await
+            .expect("it answers");
     });
-    let span = span(&seen, "GET");
+    let span = capture.span("GET");
     assert_eq!(span.status, Status::error(""));
     says(&span, &[("error.type", Some("404"))]);
 }
 
 #[test]
 fn a_redirect_is_part_of_the_request_that_was_asked_for() {
-    let (stack, seen) = stack(|setup| setup);
-    let address = with_server(&stack, async |address| {
-        client(&stack).get(format!("http://{address}/moved")).send().await.expect("it answers");
+    let capture = capture();
+    let address = with_server(async |address| {
+        client(capture.stack().propagator())
+            .get(format!("http://{address}/moved"))
+            .send()
+            .await
+            .expect("it answers");
         address
     });
     let url = format!("http://{address}/moved");
     says(
-        &span(&seen, "GET"),
+        &capture.span("GET"),
         &[("url.full", Some(&url)), ("http.response.status_code", Some("200"))],
     );
 }
@@ -134,26 +144,26 @@ impl Middleware for Retry {
 
 #[test]
 fn each_attempt_has_a_span_and_its_number() {
-    let (stack, seen) = stack(|setup| setup);
-    with_server(&stack, async |address| {
-        let middleware = ClientMiddleware::new().with_propagator(stack.propagator());
+    let capture = capture();
+    with_server(async |address| {
+        let middleware = ClientMiddleware::new().with_propagator(capture.stack().propagator());
         let client =
             ClientBuilder::new(reqwest::Client::new()).with(Retry).with(middleware).build();
         client.get(format!("http://{address}/flaky")).send().await.expect("it answers");
         client.get(format!("http://{address}/flaky")).send().await.expect("it answers");
     });
     let counts: Vec<_> =
-        spans(&seen).iter().map(|span| attribute(span, "http.request.resend_count")).collect();
+        capture.spans().iter().map(|span| attribute(span, "http.request.resend_count")).collect();
     assert_eq!(counts, [None, Some("1".into()), Some("2".into()), None]);
 }
 
 #[test]
 fn a_server_that_is_not_there_is_a_failure_to_connect() {
-    let (stack, seen) = stack(|setup| setup);
+    let capture = capture();
     let gone = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr();
     let url = format!("http://{}/", gone.expect("it was bound"));
-    run(&stack, || block_on(client(&stack).get(url).send()).expect_err("nobody is there"));
-    let span = span(&seen, "GET");
+    block_on(client(capture.stack().propagator()).get(url).send()).expect_err("nobody is there");
+    let span = capture.span("GET");
     assert_eq!(span.status, Status::error(""));
     says(&span, &[("error.type", Some("connect")), ("http.response.status_code", None)]);
 }

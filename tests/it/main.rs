@@ -11,11 +11,11 @@ mod extension;
 mod filters;
 #[cfg(feature = "tonic")]
 mod grpc;
-#[cfg(feature = "tower")]
+#[cfg(all(feature = "testing", feature = "tower"))]
 mod http_client;
 #[cfg(feature = "axum")]
 mod http_endings;
-#[cfg(all(feature = "axum", feature = "reqwest"))]
+#[cfg(all(feature = "axum", feature = "reqwest", feature = "testing"))]
 mod http_reqwest;
 #[cfg(feature = "axum")]
 mod http_server;
