@@ -56,6 +56,18 @@ fn by_default_the_traces_are_on_the_terminal() {
     for name in ["POST /orders", "send orders", "process orders", "fulfil", "GET /stock/{item}"] {
         assert!(stdout.contains(name), "no {name} in\n{stdout}");
     }
+    // three services with a setup each, and no part of a trace in a picture of its own
+    assert_eq!(stdout.matches("gateway, worker, inventory · ").count(), 3, "{stdout}");
+    assert!(!stdout.contains("continued"), "{stdout}");
+    for (span, service) in [
+        ("POST /orders", "gateway"),
+        ("process orders", "worker"),
+        ("GET /stock/{item}", "inventory"),
+    ] {
+        let at = stdout.matches(&format!("{span} [{service}]")).count();
+        let failed = stdout.matches(&format!("{span} ✗ [{service}]")).count();
+        assert_eq!(at + failed, 3, "{span} is not of {service} in\n{stdout}");
+    }
 }
 
 #[cfg(unix)]

@@ -8,7 +8,8 @@
 //! `cargo run --features full --example gateway` starts all of it in one process, with nothing to
 //! start before (the broker is librdkafka's own mock cluster, every port is the kernel's choice),
 //! sends itself a few orders, one of which fails, prints their traces, and ends. With `--serve` it
-//! stays for you and curl, until Ctrl-C or SIGTERM.
+//! stays for you and curl, until Ctrl-C or SIGTERM. Gateway, worker and inventory have a setup each,
+//! with a name of their own, as three processes would.
 //!
 //! - `KAFKA_BROKERS=localhost:9092` uses a real broker;
 //! - `OTEL_TRACES_EXPORTER=otlp` sends the traces to a real collector, `OTEL_EXPORTER_OTLP_ENDPOINT`.
@@ -21,6 +22,7 @@
 mod broker;
 mod gateway;
 mod inventory;
+mod service;
 mod store;
 mod worker;
 
@@ -28,7 +30,7 @@ use std::error::Error;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use axum::Router;
-use otel_setup::{Exporter, Setup};
+use otel_setup::{Exporter, Setup, TreeExporter};
 use tokio::net::TcpListener;
 use tokio::signal;
 use tokio::sync::watch;
@@ -48,19 +50,24 @@ async fn main() -> Result<(), Failure> {
             return Err(format!("unknown argument {other}; there is only --serve").into());
         }
     };
+    let traces = Traces::from_environment();
     // from here on every `tracing` macro of the program is part of a trace
-    let _guard = tracing_setup().init()?;
+    let _guard = traces.of("gateway").init()?;
 
     let broker = Broker::from_environment()?;
     let store = Store::default();
     let (stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
 
-    let inventory = serve(&mut tasks, inventory::router(), stopped.clone()).await?;
+    let (inventory, socket) = loopback()?;
+    let router = inventory::router();
+    let serving = serve(socket, router, stopped.clone());
+    tasks.spawn_blocking(service::main(traces.of("inventory").build()?, serving));
     let worker = worker::Worker::new(inventory, store.clone());
-    tasks.spawn(worker.run(broker.consumer()?, stopped.clone()));
-    let gateway = gateway::router(broker.producer()?, store.clone());
-    let gateway = serve(&mut tasks, gateway, stopped).await?;
+    let working = worker.run(broker.consumer()?, stopped.clone());
+    tasks.spawn_blocking(service::main(traces.of("worker").build()?, working));
+    let (gateway, socket) = loopback()?;
+    tasks.spawn(serve(socket, gateway::router(broker.producer()?, store.clone()), stopped));
 
     if serves {
         println!("listening on http://{gateway}; try");
@@ -71,7 +78,8 @@ async fn main() -> Result<(), Failure> {
         orders(gateway, &store).await?;
     }
 
-    // the servers finish what they have begun, then the worker, then (by the guard) the traces
+    // the servers finish what they have begun, and the worker; then the traces, of the gateway's by
+    // its guard
     stop.send_replace(true);
     while let Some(task) = tasks.join_next().await {
         task??;
@@ -79,38 +87,49 @@ async fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-/// The traces as trees on the terminal, unless the environment names a place for them.
-fn tracing_setup() -> Setup {
-    let places = [
-        "OTEL_TRACES_EXPORTER",
-        "OTEL_EXPORTER_OTLP_ENDPOINT",
-        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-    ];
-    let setup = Setup::new("gateway");
-    if places.into_iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
-    {
-        setup
-    } else {
-        setup.with_exporter(Exporter::tree())
+/// Where the traces go: to the terminal as trees, which all services share, unless the environment
+/// names a place for them.
+struct Traces(Option<TreeExporter>);
+
+impl Traces {
+    fn from_environment() -> Self {
+        let places = [
+            "OTEL_TRACES_EXPORTER",
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        ];
+        let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        Self((!places.into_iter().any(is_set)).then(Exporter::tree))
+    }
+
+    fn of(&self, service: &'static str) -> Setup {
+        let setup = Setup::new(service);
+        match &self.0 {
+            Some(tree) => setup.with_exporter(tree.clone()),
+            None => setup,
+        }
     }
 }
 
-/// Serves on a loopback port of the kernel's choice until it is told to stop.
+/// A loopback port of the kernel's choice.
+fn loopback() -> std::io::Result<(SocketAddr, std::net::TcpListener)> {
+    let socket = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    socket.set_nonblocking(true)?;
+    Ok((socket.local_addr()?, socket))
+}
+
+/// Serves until it is told to stop.
 async fn serve(
-    tasks: &mut JoinSet<Result<(), Failure>>,
+    socket: std::net::TcpListener,
     router: Router,
     mut stopped: watch::Receiver<bool>,
-) -> std::io::Result<SocketAddr> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-    let address = listener.local_addr()?;
-    tasks.spawn(async move {
-        let router = router.into_make_service_with_connect_info::<SocketAddr>();
-        let told = async move {
-            let _ = stopped.wait_for(|stopped| *stopped).await;
-        };
-        Ok(axum::serve(listener, router).with_graceful_shutdown(told).await?)
-    });
-    Ok(address)
+) -> Result<(), Failure> {
+    let router = router.into_make_service_with_connect_info::<SocketAddr>();
+    let told = async move {
+        let _ = stopped.wait_for(|stopped| *stopped).await;
+    };
+    let listener = TcpListener::from_std(socket)?;
+    Ok(axum::serve(listener, router).with_graceful_shutdown(told).await?)
 }
 
 /// A few orders, as clients would send them. The inventory has lost its list of anvils.

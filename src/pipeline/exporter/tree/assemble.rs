@@ -57,11 +57,12 @@ impl Assembler {
         held.spans.push(span);
     }
 
-    /// Traces that are whole, or that nobody should wait for any longer, the oldest first.
-    pub(super) fn due(&mut self, now: Instant) -> Vec<Trace> {
+    /// Traces that are whole, or that nobody should wait for any longer, the oldest first. Where
+    /// spans come from several sources, each of those hands over in its own time.
+    pub(super) fn due(&mut self, now: Instant, several_sources: bool) -> Vec<Trace> {
         let due = |id: &TraceId, held: &Held| {
             let shown = self.shown.iter().any(|shown| shown.id == *id);
-            now >= held.due(shown)
+            now >= held.due(shown, several_sources)
         };
         let due = self.held.iter().filter(|(id, held)| due(id, held)).map(|(id, _)| *id).collect();
         let mut traces = self.take(due);
@@ -91,9 +92,13 @@ impl Assembler {
 
     /// Everything in which a source has a part.
     pub(super) fn of_source(&mut self, source: usize) -> Vec<Trace> {
-        let has_part = |held: &Held| held.spans.iter().any(|span| span.source == source);
-        let all = self.held.iter().filter(|(_, held)| has_part(held)).map(|(id, _)| *id).collect();
+        let all = self.held.iter().filter(|(_, held)| held.has_part(source));
+        let all = all.map(|(id, _)| *id).collect();
         self.take(all)
+    }
+
+    pub(super) fn holds_of_source(&self, source: usize) -> bool {
+        self.held.values().any(|held| held.has_part(source))
     }
 
     fn take(&mut self, ids: Vec<TraceId>) -> Vec<Trace> {
@@ -128,15 +133,19 @@ impl Assembler {
 }
 
 impl Held {
+    fn has_part(&self, source: usize) -> bool {
+        self.spans.iter().any(|span| span.source == source)
+    }
+
     /// When it will be shown if nothing more comes.
-    fn due(&self, was_shown: bool) -> Instant {
+    fn due(&self, was_shown: bool, several_sources: bool) -> Instant {
         let quiet = |pause| self.last + pause;
         let has_root = self.spans.iter().any(|span| span.parent.is_none());
         let of = |kind| self.spans.iter().filter(|span| span.kind == kind).count();
         if has_root && of(SpanKind::Producer) > of(SpanKind::Consumer) {
             quiet(CONSUMER)
         } else if has_root {
-            quiet(STRAGGLERS)
+            quiet(if several_sources { ELSEWHERE } else { STRAGGLERS })
         } else if was_shown || self.spans.iter().any(|span| span.parent_is_remote) {
             quiet(REMOTE)
         } else {
@@ -153,6 +162,8 @@ impl Shown {
 
 /// How long a trace with its root waits for what ends just after it on other threads.
 const STRAGGLERS: Duration = Duration::from_millis(50);
+/// The same for what ends just after it in another pipeline that shares the picture.
+const ELSEWHERE: Duration = Duration::from_millis(300);
 /// How long a trace with its root waits for the consumer of a message that it has sent: it may be
 /// in this program.
 const CONSUMER: Duration = Duration::from_secs(1);

@@ -1,6 +1,10 @@
 //! The lines above the first span.
 
+use std::collections::HashSet;
+
+use super::forest::Forest;
 use super::paint::{NUMBER, Picture};
+use super::span::Span;
 use super::style::{Ink, Style};
 use super::text::{columns, counted, time_of_day};
 
@@ -80,6 +84,27 @@ pub(super) fn axis_line(picture: &Picture<'_>, ink: &mut Ink<'_>) {
     ink.blanks(2);
     ink.put(Style::Faint, &line);
     ink.end_line();
+}
+
+/// The services of a trace: those of the roots, then the others in order of their first spans.
+pub(super) fn services<'a>(forest: &Forest<'a>) -> Vec<&'a str> {
+    let (mut services, mut seen) = (Vec::new(), HashSet::new());
+    let mut add = |span: &'a Span| {
+        if seen.insert(&*span.service) {
+            services.push(&*span.service);
+        }
+    };
+    let spans = forest.spans;
+    forest.roots.iter().flat_map(|root| forest.members(*root)).for_each(|i| add(&spans[*i]));
+    // most traces are of one service
+    if spans.iter().any(|span| span.service != spans[0].service) {
+        let mut by_start: Vec<_> = spans.iter().collect();
+        by_start.sort_by_key(|span| span.start);
+        by_start.into_iter().for_each(add);
+    } else {
+        spans.first().into_iter().for_each(add);
+    }
+    services
 }
 
 const MOST_SERVICES: usize = 3;

@@ -6,7 +6,7 @@ use opentelemetry::trace::{SpanId, TraceId};
 
 use super::bar::{Axis, Bar};
 use super::forest::{Forest, NodeKind};
-use super::header::{axis_line, header};
+use super::header::{axis_line, header, services};
 use super::label::Label;
 use super::lines::{Content, Detail, Line, lines};
 use super::prune::prune;
@@ -33,7 +33,7 @@ pub(super) struct Picture<'a> {
     pub(super) page: Page,
     pub(super) axis: Axis,
     pub(super) columns: Columns,
-    /// In order of their first spans.
+    /// Those of the roots first.
     pub(super) services: Vec<&'a str>,
     /// Where each span is.
     pub(super) parents: HashMap<SpanId, usize>,
@@ -54,13 +54,7 @@ pub(crate) fn paint(subject: &Subject<'_>, page: Page) -> String {
     let starts = subject.spans.iter().map(|span| span.start);
     let ends = subject.spans.iter().map(|span| span.end);
     let axis = Axis { start: starts.min().unwrap_or(0), end: ends.max().unwrap_or(0) };
-    let mut services = Vec::new();
-    for root in &forest.roots {
-        services.extend(forest.members(*root).iter().map(|i| &*subject.spans[*i].service));
-    }
-    services.extend(subject.spans.iter().map(|span| &*span.service));
-    let mut seen = std::collections::HashSet::new();
-    services.retain(|service| seen.insert(*service));
+    let services = services(&forest);
     let is_small = subject.spans.len() <= SHOWN_WHOLE;
     let detail = Detail {
         events: if is_small { 10 } else { 3 },

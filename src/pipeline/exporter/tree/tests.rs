@@ -1,13 +1,17 @@
 //! When traces are shown, at times that the test decides, and what clones have in common.
 
+use std::time::Duration;
+
 use opentelemetry::trace::{
     SpanContext, SpanKind, TraceContextExt as _, Tracer as _, TracerProvider as _,
 };
 use opentelemetry::{Context, KeyValue};
+use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracer, SdkTracerProvider};
 
 use super::*;
 use crate::config::{Env, Settings};
+use crate::pipeline::export::Payload;
 
 /// The spans that `make` makes, in the order in which they end.
 fn spans(make: impl FnOnce(&SdkTracer)) -> Vec<SpanData> {
@@ -26,7 +30,11 @@ fn admit(assembler: &mut Assembler, spans: Vec<SpanData>, now: Instant) {
 
 /// The names of what is shown.
 fn due(assembler: &mut Assembler, now: Instant) -> Vec<String> {
-    let traces = assembler.due(now).into_iter();
+    names(assembler.due(now, false))
+}
+
+fn names(traces: Vec<Trace>) -> Vec<String> {
+    let traces = traces.into_iter();
     traces.flat_map(|trace| trace.spans).map(|span| span.name.to_string()).collect()
 }
 
@@ -99,6 +107,15 @@ fn a_remote_parent_and_a_consumer_are_waited_for() {
     admit(&mut assembler, sent, start);
     assert!(due(&mut assembler, start + millis(999)).is_empty());
     assert_eq!(due(&mut assembler, start + millis(1_000)), ["send"]);
+}
+
+#[test]
+fn the_slowest_of_several_pipelines_is_waited_for() {
+    let (mut assembler, start) = (Assembler::default(), Instant::now());
+    let made = spans(|tracer| drop(tracer.start("root")));
+    admit(&mut assembler, made, start);
+    assert!(assembler.due(start + millis(299), true).is_empty());
+    assert_eq!(names(assembler.due(start + millis(300), true)), ["root"]);
 }
 
 #[test]
@@ -175,4 +192,57 @@ fn services_that_share_an_exporter_share_a_tree() {
         assert_eq!(exporter.settled().exported, 2);
         assert_eq!(exporter.settled().exported, 0);
     }
+}
+
+/// A call from one service to another: the spans of each.
+fn call() -> (Vec<SpanData>, Vec<SpanData>) {
+    let mut made = spans(|tracer| {
+        let call = Context::new().with_span(tracer.start("call"));
+        drop(tracer.start_with_context("serve", &remote(&call)));
+    });
+    let caller = made.split_off(1);
+    (caller, made)
+}
+
+#[test]
+fn a_flush_cut_a_tree_that_another_service_had_a_part_of() {
+    let paper = Paper::default();
+    let tree = TreeExporter::new().with_writer(paper.clone());
+    let (mut web, mut stock) = (open(&tree, "web"), open(&tree, "stock"));
+    let (caller, served) = call();
+    let later = Instant::now() + Duration::from_secs(60);
+    web.send(&mut Payload::Spans(caller), later).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // as its pipeline does once in a while
+            stock.send(&mut Payload::Spans(served), later).unwrap();
+            stock.tick();
+            stock.tick();
+        });
+        web.flush(later).unwrap();
+    });
+    let text = String::from_utf8(paper.0.lock().clone()).unwrap();
+    assert!(text.starts_with("web, stock · "), "{text}");
+    assert_eq!(text.matches("spans").count(), 1, "{text}");
+    assert!(text.contains("└╴serve [stock] "), "{text}");
+}
+
+#[test]
+fn a_pipeline_has_handed_over_at_its_second_tick_at_a_flush_and_when_it_has_ended() {
+    let mut sources = Sources::default();
+    let (a, b) = (sources.open(), sources.open());
+    sources.hand_over_all(a);
+    let counts = sources.counts();
+    assert!(!sources.others_have_handed_over(a, &counts));
+    sources.hand_over(b);
+    assert!(!sources.others_have_handed_over(a, &counts));
+    sources.hand_over(b);
+    assert!(sources.others_have_handed_over(a, &counts));
+    let counts = sources.counts();
+    sources.hand_over_all(b);
+    assert!(sources.others_have_handed_over(a, &counts));
+    assert!(sources.are_several());
+    sources.close(b);
+    assert!(!sources.are_several());
+    assert!(sources.others_have_handed_over(a, &sources.counts()));
 }
