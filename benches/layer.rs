@@ -151,13 +151,13 @@ struct Case {
 const CASES: &[Case] = &[
     case("root", false, true, root, "stock", 0.55),
     case("root, stock tuned alike", false, true, root, "stock-tuned", 0.75),
-    case("child", true, true, root, "stock", 0.57),
+    case("child", true, true, root, "stock", 0.55),
     case("unsampled root", false, false, root, "stock-unsampled", 0.50),
-    case("unsampled child", true, false, root, "noop", 1.45),
+    case("unsampled child", true, false, root, "noop", 1.30),
     case("event in an unsampled span", true, false, event, "stock-unsampled", 0.05),
     case("span with an event", true, true, with_event, "stock", 0.55),
     case("entered and left again", true, true, reentered, "stock", 0.55),
-    case("u64, str and Debug fields", true, true, fields, "stock", 0.58),
+    case("u64, str and Debug fields", true, true, fields, "stock", 0.55),
     case("10 attributes", true, true, attributes, "stock", 0.50),
     case("touched by context()", true, true, touched, "stock", 1.20),
 ];

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use opentelemetry::trace::{
-    Event, Link, Span, SpanBuilder, SpanContext, SpanKind, Status, TraceContextExt as _,
+    Event, Link, Span, SpanBuilder, SpanContext, SpanId, SpanKind, Status, TraceContextExt as _,
 };
 use opentelemetry::{Context, InstrumentationScope, KeyValue};
 use opentelemetry_sdk::trace::{
@@ -32,8 +32,24 @@ struct Inner {
 pub(super) struct OwnSpan {
     context: SpanContext,
     /// `None` once it has ended.
-    data: Option<SpanData>,
+    data: Option<Recorded>,
     tracer: OwnTracer,
+}
+
+/// What is recorded of a span. What is said once, or the same for all, is put to it when it ends: a
+/// span is moved into its context and out of it again.
+#[derive(Debug)]
+struct Recorded {
+    parent: SpanId,
+    parent_is_remote: bool,
+    kind: SpanKind,
+    name: Cow<'static, str>,
+    start: SystemTime,
+    attributes: Vec<KeyValue>,
+    dropped_attributes: u32,
+    events: SpanEvents,
+    links: SpanLinks,
+    status: Status,
 }
 
 impl OwnTracer {
@@ -100,28 +116,24 @@ impl OwnTracer {
         of_sampler: Vec<KeyValue>,
         status: Status,
     ) -> OwnSpan {
-        let Inner { limits, scope, .. } = &*self.0;
+        let limits = &self.0.limits;
         let SpanBuilder { span_kind, name, start_time, attributes, events, links } = builder;
         let mut attributes = attributes.unwrap_or_default();
         if !of_sampler.is_empty() {
             attributes.extend(of_sampler);
         }
-        let dropped_attributes_count = cut(&mut attributes, limits.max_attributes_per_span);
-        let start_time = start_time.unwrap_or_else(SystemTime::now);
-        let data = SpanData {
-            span_context: context.clone(),
-            parent_span_id: parent.span_id(),
-            parent_span_is_remote: parent.is_remote(),
-            span_kind: span_kind.unwrap_or(SpanKind::Internal),
+        let dropped_attributes = cut(&mut attributes, limits.max_attributes_per_span);
+        let data = Recorded {
+            parent: parent.span_id(),
+            parent_is_remote: parent.is_remote(),
+            kind: span_kind.unwrap_or(SpanKind::Internal),
             name,
-            start_time,
-            end_time: start_time,
+            start: start_time.unwrap_or_else(SystemTime::now),
             attributes,
-            dropped_attributes_count,
+            dropped_attributes,
             events: events.map(|events| all_events(events, limits)).unwrap_or_default(),
             links: links.map(|links| all_links(links, limits)).unwrap_or_default(),
             status,
-            instrumentation_scope: scope(),
         };
         OwnSpan { context, data: Some(data), tracer: self.clone() }
     }
@@ -133,13 +145,23 @@ impl OwnSpan {
     }
 
     fn finish(&mut self, at: Option<SystemTime>) {
-        let Some(mut data) = self.data.take() else { return };
-        match at {
-            Some(at) => data.end_time = at,
-            None if data.end_time == data.start_time => data.end_time = SystemTime::now(),
-            None => {}
-        }
-        self.tracer.0.sink.ended(data);
+        let Some(data) = self.data.take() else { return };
+        let Inner { scope, sink, .. } = &*self.tracer.0;
+        sink.ended(SpanData {
+            span_context: self.context.clone(),
+            parent_span_id: data.parent,
+            parent_span_is_remote: data.parent_is_remote,
+            span_kind: data.kind,
+            name: data.name,
+            start_time: data.start,
+            end_time: at.unwrap_or_else(SystemTime::now),
+            attributes: data.attributes,
+            dropped_attributes_count: data.dropped_attributes,
+            events: data.events,
+            links: data.links,
+            status: data.status,
+            instrumentation_scope: scope(),
+        });
     }
 }
 
@@ -171,7 +193,7 @@ impl Span for OwnSpan {
         if data.attributes.len() < limits.max_attributes_per_span as usize {
             data.attributes.push(attribute);
         } else {
-            data.dropped_attributes_count += 1;
+            data.dropped_attributes += 1;
         }
     }
 

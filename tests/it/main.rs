@@ -34,6 +34,7 @@ mod suppression;
 mod testing;
 #[cfg(feature = "tree")]
 mod tree;
+mod unsampled;
 mod variables;
 
 use std::time::Duration;

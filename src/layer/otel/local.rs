@@ -10,6 +10,7 @@ use opentelemetry::trace::{SpanId, TraceContextExt as _};
 use opentelemetry::{Context, ContextGuard};
 use tracing::span::Id;
 
+use super::quiet;
 use super::state::OtelSpan;
 
 /// A span of one layer: several subscribers can meet on a thread, and each counts its ids anew.
@@ -32,31 +33,10 @@ pub(super) struct Entry {
 
 struct Local {
     entered: Vec<Entry>,
-    /// The state of the span that was made or left last, if [`RECENT`] says that it has one.
+    /// The state of the span that was made or left last, if [`RECENT`] says so.
     recent: Option<Arc<OtelSpan>>,
-}
-
-/// The span that was made or left last.
-#[derive(Clone, Copy)]
-struct Recent {
-    key: Key,
-    /// `Some`: it has no state, and the context of the unsampled span with this id.
-    inherits: Option<SpanId>,
-}
-
-/// An unsampled span that is current.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Unsampled {
-    /// What the registry calls the span entered last, the unsampled one or one without state in it.
-    pub(super) entered: u64,
-    pub(super) id: SpanId,
-}
-
-/// What was entered last.
-#[derive(Clone, Copy)]
-struct Top {
-    key: Key,
-    unsampled: Option<SpanId>,
+    /// The state of a span that has ended, to be that of the next one.
+    spare: Option<Arc<OtelSpan>>,
 }
 
 thread_local! {
@@ -64,13 +44,12 @@ thread_local! {
     /// there, the current context can be used.
     static LOCAL: RefCell<Local> = {
         Context::map_current(|_| ());
-        RefCell::new(Local { entered: Vec::new(), recent: None })
+        RefCell::new(Local { entered: Vec::new(), recent: None, spare: None })
     };
 
-    // These two tell what an unsampled span asks, without the price of a destructor. Both are in
-    // step with `LOCAL`, and empty once it is gone.
-    static RECENT: Cell<Recent> = const { Cell::new(NO_RECENT) };
-    static TOP: Cell<Top> = const { Cell::new(NO_TOP) };
+    /// The span with state that was made or left last. Without the price of a destructor, in step
+    /// with `LOCAL`, and empty once that is gone.
+    static RECENT: Cell<Key> = const { Cell::new(NO_KEY) };
 }
 
 /// False in a thread that is ending.
@@ -80,88 +59,95 @@ pub(super) fn is_alive() -> bool {
 }
 
 /// Nothing that runs code of others (a drop, a clone of a context) may happen in `f`.
-#[inline]
+#[expect(clippy::inline_always, reason = "what it returns would go through memory")]
+#[inline(always)]
 fn with<R>(f: impl FnOnce(&mut Local) -> R) -> Option<R> {
     LOCAL.try_with(|local| local.try_borrow_mut().ok().map(|mut local| f(&mut local))).ok()?
 }
 
-/// Whether a span is the one that this thread made or left last.
-pub(super) enum Hit {
-    Span(Arc<OtelSpan>),
-    /// It is, and has no state but the context of the unsampled span with this id.
-    Stateless(SpanId),
-    Miss,
-}
-
-/// Takes the span if it is the recent one.
+/// Takes the span if it is the one that this thread made or left last.
 #[inline]
-pub(super) fn take_recent(key: Key) -> Hit {
-    let recent = RECENT.get();
-    if recent.key != key {
-        return Hit::Miss;
+pub(super) fn take_recent(key: Key) -> Option<Arc<OtelSpan>> {
+    if RECENT.get() != key {
+        return None;
     }
-    RECENT.set(NO_RECENT);
-    if let Some(unsampled) = recent.inherits {
-        return Hit::Stateless(unsampled);
-    }
-    with(|local| local.recent.take()).flatten().map_or(Hit::Miss, Hit::Span)
+    RECENT.set(NO_KEY);
+    with(|local| local.recent.take()).flatten()
 }
 
 #[inline]
 pub(super) fn set_recent(key: Key, span: Arc<OtelSpan>) {
     let before = with(|local| {
-        RECENT.set(Recent { key, inherits: None });
+        RECENT.set(key);
         local.recent.replace(span)
     });
     // outside of the borrow: it may be the last reference
     drop(before);
 }
 
-/// Only for a thread that is not ending.
+/// The state of a new span, at the place of one that has ended if there is one.
 #[inline]
-pub(super) fn set_recent_stateless(key: Key, unsampled: SpanId) {
-    RECENT.set(Recent { key, inherits: Some(unsampled) });
-}
-
-/// Whether what was entered last is an unsampled span of this layer.
-#[inline]
-pub(super) fn is_unsampled(layer: u64) -> bool {
-    let top = TOP.get();
-    top.key.layer == layer && top.unsampled.is_some()
-}
-
-/// The unsampled span of this layer that is the current context, entered last.
-#[inline]
-pub(super) fn unsampled_parent(layer: u64) -> Option<Unsampled> {
-    let top = TOP.get();
-    if top.key.layer != layer {
-        return None;
+pub(super) fn renew(state: OtelSpan) -> Arc<OtelSpan> {
+    let Some(mut span) = with(|local| local.spare.take()).flatten() else {
+        return Arc::new(state);
+    };
+    // it is nobody else's: `spare` has seen to that
+    if let Some(place) = Arc::get_mut(&mut span) {
+        *place = state;
+        return span;
     }
-    let own = Unsampled { entered: top.key.span, id: top.unsampled? };
-    // somebody may have made another context current since
-    (Context::map_current(local_unsampled) == Some(own.id)).then_some(own)
+    Arc::new(state)
+}
+
+/// Keeps the state of a span that has ended, if nobody else does.
+#[inline]
+pub(super) fn spare(mut span: Arc<OtelSpan>) {
+    if Arc::get_mut(&mut span).is_some() {
+        // there is none as a rule: the span has used it up
+        let before = with(|local| local.spare.replace(span));
+        drop(before);
+    }
 }
 
 #[inline]
 pub(super) fn push(entry: Entry) {
     // where it cannot be kept its guard ends at once
     let _ = with(|local| {
-        TOP.set(Top { key: entry.key, unsampled: entry.unsampled });
+        local.take_over();
+        entry.tell();
         local.entered.push(entry);
     });
 }
 
-/// Removes the span that was entered last under this key.
+/// What is to be dropped when nothing is borrowed: both may be the last references.
+pub(super) struct Left {
+    _guard: Option<ContextGuard>,
+    _recent_before: Option<Arc<OtelSpan>>,
+}
+
+/// Leaves the span that was entered last under this key, and tells its state if it is recorded.
 #[inline]
-pub(super) fn pop(key: Key) -> Option<Entry> {
+pub(super) fn leave(key: Key, tell: impl FnOnce(&OtelSpan)) -> Option<Left> {
     with(|local| {
-        let entry = match local.entered.last() {
-            Some(top) if top.key == key => local.entered.pop(),
-            _ => remove(&mut local.entered, key),
+        local.take_over();
+        let Entry { span, unsampled, guard, .. } = match local.entered.last() {
+            Some(top) if top.key == key => local.entered.pop()?,
+            _ => remove(&mut local.entered, key)?,
         };
-        let top = local.entered.last();
-        TOP.set(top.map_or(NO_TOP, |top| Top { key: top.key, unsampled: top.unsampled }));
-        entry
+        match local.entered.last() {
+            Some(top) => top.tell(),
+            None => quiet::set_none(),
+        }
+        let Some(span) = span else {
+            // only a span without state has none, and that is unsampled
+            quiet::left(key.layer, key.span, unsampled?);
+            return Some(Left { _guard: guard, _recent_before: None });
+        };
+        if unsampled.is_none() {
+            tell(&span);
+        }
+        RECENT.set(key);
+        Some(Left { _guard: guard, _recent_before: local.recent.replace(span) })
     })
     .flatten()
 }
@@ -202,10 +188,41 @@ pub(super) fn current(layer: u64) -> Option<(Arc<OtelSpan>, Id)> {
     .flatten()
 }
 
+impl Local {
+    /// Spans without state become entries like the others.
+    #[inline]
+    fn take_over(&mut self) {
+        if quiet::is_entered() {
+            self.entries_of_quiet();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn entries_of_quiet(&mut self) {
+        quiet::take(|layer, unsampled, span| {
+            let key = Key { layer, span };
+            let unsampled = Some(unsampled);
+            self.entered.push(Entry { key, span: None, unsampled, guard: None });
+        });
+    }
+}
+
+impl Entry {
+    /// Tells `quiet` that this is what was entered last.
+    #[inline]
+    fn tell(&self) {
+        match self.unsampled {
+            Some(unsampled) => quiet::set(self.key.layer, self.key.span, unsampled),
+            None => quiet::set_none(),
+        }
+    }
+}
+
 impl Drop for Local {
     fn drop(&mut self) {
-        RECENT.set(NO_RECENT);
-        TOP.set(NO_TOP);
+        RECENT.set(NO_KEY);
+        quiet::set_none();
     }
 }
 
@@ -225,5 +242,3 @@ pub(super) fn local_unsampled(context: &Context) -> Option<SpanId> {
 
 /// Layers are counted from one.
 const NO_KEY: Key = Key { layer: 0, span: 0 };
-const NO_RECENT: Recent = Recent { key: NO_KEY, inherits: None };
-const NO_TOP: Top = Top { key: NO_KEY, unsampled: None };

@@ -30,6 +30,7 @@ mod events;
 mod fields;
 mod inside;
 mod local;
+mod quiet;
 mod spans;
 mod state;
 
@@ -40,7 +41,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::SystemTime;
 
 use opentelemetry::Context as OtelContext;
-use opentelemetry::trace::{SpanBuilder, SpanId, TraceContextExt as _};
+use opentelemetry::trace::{SpanBuilder, TraceContextExt as _};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Dispatch, Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
@@ -51,7 +52,7 @@ pub use self::detail::SpanDetail;
 use self::events::OtelEvent;
 use self::fields::SpanFields;
 use self::inside::Inside;
-use self::local::{Entry, Hit, Key, local_unsampled};
+use self::local::{Entry, Key, local_unsampled};
 use self::spans::Spans;
 use self::state::{Change, LinkTo, OtelSpan, Pending, Start, State, Unwinding};
 use super::filter::SwapFilter;
@@ -90,8 +91,6 @@ enum Parent {
     Is(OtelContext),
     /// A span of this layer.
     Own(OtelContext),
-    /// An unsampled span of ours, which is also the current context, and its id.
-    Inherited(SpanId),
 }
 
 impl<S> OtelLayer<S>
@@ -124,14 +123,90 @@ where
         if !attrs.is_contextual() {
             return Parent::Is(OtelContext::new());
         }
-        if self.core.unsampled.skips_children_of_own
-            && let Some(unsampled) = local::unsampled_parent(self.core.id)
-            && !is_boundary(attrs)
-            && self.is_innermost(unsampled.entered, ctx)
-        {
-            return Parent::Inherited(unsampled.id);
-        }
         Parent::Is(OtelContext::current())
+    }
+
+    /// Whether a new span stores nothing: a child of an unsampled span of ours, which is also the
+    /// current context.
+    #[inline]
+    fn stores_nothing(&self, attrs: &Attributes<'_>, ctx: &Context<'_, S>) -> bool {
+        self.core.unsampled.skips_children_of_own
+            && attrs.is_contextual()
+            && !Inside::is_sdk()
+            && quiet::innermost(self.core.id).is_some_and(|span| self.is_innermost(span, ctx))
+            && !is_boundary(attrs)
+    }
+
+    /// A new span that has state.
+    #[inline(never)]
+    fn keep(&self, attrs: &Attributes<'_>, id: &Id, ctx: &Context<'_, S>) {
+        if Inside::is_sdk() || !local::is_alive() {
+            if let Some(filter) = &self.filter {
+                filter.note_refused_span();
+            }
+            return;
+        }
+        let Unsampled { skips_children_of_own, skips_children_of_any } = self.core.unsampled;
+        let state = match self.parent(attrs, ctx) {
+            Parent::Is(context) => self.state(attrs, context, skips_children_of_any),
+            Parent::Own(context) => self.state(attrs, context, skips_children_of_own),
+        };
+        let span = local::renew(OtelSpan::new(state, self.core.detail.timings));
+        self.core.spans.insert(id, span.clone());
+        quiet::forget();
+        local::set_recent(self.key(id), span);
+    }
+
+    /// Enters a span that has state, or whose context is not the current one.
+    #[inline(never)]
+    fn enter(&self, id: &Id, ctx: &Context<'_, S>) {
+        let key = self.key(id);
+        if let Some(span) = local::take_recent(key)
+            && let Some(context) = self.context(&span, id)
+        {
+            return self.activate(key, span, context);
+        }
+        self.enter_other(key, id, ctx);
+    }
+
+    /// Enters a span that is not the one that this thread made or left last.
+    #[cold]
+    fn enter_other(&self, key: Key, id: &Id, ctx: &Context<'_, S>) {
+        if !local::is_alive() {
+            return;
+        }
+        if let Some(unsampled) = quiet::inherits(key.layer, key.span) {
+            let unsampled = Some(unsampled);
+            return local::push(Entry { key, span: None, unsampled, guard: None });
+        }
+        if let Some((context, span)) = self.look_up(id, ctx) {
+            self.activate(key, span, context);
+        }
+    }
+
+    #[expect(clippy::inline_always, reason = "half of what entering again costs")]
+    #[inline(always)]
+    fn activate(&self, key: Key, span: Arc<OtelSpan>, context: OtelContext) {
+        if self.core.detail.timings
+            && let Some(timings) = &mut span.lock().timings
+        {
+            timings.enter();
+        }
+        let unsampled = local_unsampled(&context);
+        let guard = Some(context.attach());
+        local::push(Entry { key, span: Some(span), unsampled, guard });
+    }
+
+    #[inline(never)]
+    fn close(&self, id: &Id) {
+        match local::take_recent(self.key(id)).or_else(|| self.find(id)) {
+            Some(span) => {
+                self.end(&span, id);
+                drop(self.core.spans.remove(id));
+                local::spare(span);
+            }
+            None => self.bridge.close_stateless(id),
+        }
     }
 
     /// `skips` if the sampler would not sample the child of an unsampled parent.
@@ -158,7 +233,8 @@ where
     }
 
     /// The context of a span, which is started for it.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "half a kilobyte would go through memory")]
+    #[inline(always)]
     fn context(&self, span: &OtelSpan, id: &Id) -> Option<OtelContext> {
         match span.begin() {
             Start::Done(context) => Some(context),
@@ -255,17 +331,13 @@ where
         if matches!(span.lock().state, State::Shadowed(_) | State::ShadowStarted) {
             self.bridged_context(span, id);
         }
-        let (state, left, timings, is_shadowed) = {
+        let (pending, context, left, timings, is_shadowed) = {
             let mut inner = span.lock();
-            let state = std::mem::replace(&mut inner.state, State::Closed);
-            (state, inner.left, inner.timings.take(), inner.is_shadowed)
+            let (pending, context) = inner.close();
+            (pending, context, inner.left, inner.timings.take(), inner.is_shadowed)
         };
-        let context = match state {
-            // shadowed still: the dispatcher that leads to the bridge is gone
-            State::Pending(pending) | State::Shadowed(pending) => Some(self.start_late(pending)),
-            State::Started(context) => Some(context),
-            _ => None,
-        };
+        // shadowed still: the dispatcher that leads to the bridge is gone
+        let context = context.or_else(|| Some(self.start_late(*pending?)));
         if let Some(context) = context {
             let _inside = Inside::sdk();
             let otel = context.span();
@@ -293,76 +365,24 @@ where
 
     #[inline]
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
-        if Inside::is_sdk() || !local::is_alive() {
-            if let Some(filter) = &self.filter {
-                filter.note_refused_span();
-            }
-            return;
+        if self.stores_nothing(attrs, &ctx) {
+            quiet::made(id.into_u64());
+        } else {
+            self.keep(attrs, id, &ctx);
         }
-        let Unsampled { skips_children_of_own, skips_children_of_any } = self.core.unsampled;
-        let state = match self.parent(attrs, &ctx) {
-            Parent::Is(context) => self.state(attrs, context, skips_children_of_any),
-            Parent::Own(context) => self.state(attrs, context, skips_children_of_own),
-            Parent::Inherited(unsampled) => {
-                return local::set_recent_stateless(self.key(id), unsampled);
-            }
-        };
-        let span = Arc::new(OtelSpan::new(state, self.core.detail.timings));
-        self.core.spans.insert(id, span.clone());
-        local::set_recent(self.key(id), span);
     }
 
     #[inline]
     fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
-        if !local::is_alive() {
-            return;
+        if !quiet::enter(self.core.id, id.into_u64()) {
+            self.enter(id, &ctx);
         }
-        let key = self.key(id);
-        let recent = match local::take_recent(key) {
-            Hit::Span(span) => Some(span),
-            Hit::Stateless(unsampled) => {
-                let current = local::unsampled_parent(self.core.id);
-                // what it would make current is current
-                if current.is_some_and(|current| current.id == unsampled) {
-                    let unsampled = Some(unsampled);
-                    return local::push(Entry { key, span: None, unsampled, guard: None });
-                }
-                None
-            }
-            Hit::Miss => None,
-        };
-        let started = recent.and_then(|span| Some((self.context(&span, id)?, span)));
-        let Some((context, span)) = started.or_else(|| self.look_up(id, &ctx)) else { return };
-        if self.core.detail.timings
-            && let Some(timings) = &mut span.lock().timings
-        {
-            timings.enter();
-        }
-        let unsampled = local_unsampled(&context);
-        let guard = Some(context.attach());
-        local::push(Entry { key, span: Some(span), unsampled, guard });
     }
 
     #[inline]
     fn on_exit(&self, id: &Id, _ctx: Context<'_, S>) {
-        let key = self.key(id);
-        let Some(Entry { span, unsampled, guard, .. }) = local::pop(key) else { return };
-        drop(guard);
-        if unsampled.is_none()
-            && let Some(span) = &span
-        {
-            let now = SystemTime::now();
-            let mut inner = span.lock();
-            inner.left = Some(now);
-            if let Some(timings) = &mut inner.timings {
-                timings.exit();
-            }
-        }
-        match (span, unsampled) {
-            (Some(span), _) => local::set_recent(key, span),
-            (None, Some(unsampled)) => local::set_recent_stateless(key, unsampled),
-            // only a span without state has none, and that is unsampled
-            (None, None) => {}
+        if !quiet::exit(self.core.id, id.into_u64()) {
+            drop(local::leave(self.key(id), OtelSpan::leave));
         }
     }
 
@@ -387,25 +407,18 @@ where
     #[inline]
     fn on_event(&self, event: &Event<'_>, _ctx: Context<'_, S>) {
         // most events of a service that samples little, so nothing comes before it
-        if event.is_contextual() && local::is_unsampled(self.core.id) {
+        if event.is_contextual() && quiet::is_unsampled(self.core.id) {
             return;
         }
         self.record_event(event);
     }
 
+    #[inline]
     fn on_close(&self, id: Id, _ctx: Context<'_, S>) {
-        let span = match local::take_recent(self.key(&id)) {
-            Hit::Span(span) => Some(span),
-            Hit::Stateless(_) if !self.bridge.knows_stateless() => return,
-            Hit::Stateless(_) | Hit::Miss => self.find(&id),
-        };
-        match span {
-            Some(span) => {
-                self.end(&span, &id);
-                self.core.spans.remove(&id);
-            }
-            None => self.bridge.close_stateless(&id),
+        if quiet::close(self.core.id, id.into_u64()) && !self.bridge.knows_stateless() {
+            return;
         }
+        self.close(&id);
     }
 
     /// Types that we do not know may be the stock layer's, which the bridge has one of.

@@ -127,8 +127,36 @@ impl OtelSpan {
         };
     }
 
+    /// It was left just now.
+    #[inline]
+    pub(super) fn leave(&self) {
+        let now = SystemTime::now();
+        let mut inner = self.0.lock();
+        inner.left = Some(now);
+        if let Some(timings) = &mut inner.timings {
+            timings.exit();
+        }
+    }
+
     pub(super) fn is_passive(&self) -> bool {
         matches!(self.0.lock().state, State::Passive(_))
+    }
+}
+
+impl Inner {
+    /// Closes the span: what has not started of it, or the context of one to be ended.
+    #[inline]
+    pub(super) fn close(&mut self) -> (Option<Box<Pending>>, Option<Context>) {
+        // the rule, for which no more is moved than there is
+        if let State::Started(context) = &mut self.state {
+            let context = std::mem::take(context);
+            self.state = State::Closed;
+            return (None, Some(context));
+        }
+        match std::mem::replace(&mut self.state, State::Closed) {
+            State::Pending(pending) | State::Shadowed(pending) => (Some(Box::new(pending)), None),
+            _ => (None, None),
+        }
     }
 }
 

@@ -1,0 +1,172 @@
+//! Spans of a trace that is not sampled: they store nothing, and their context is right all the same.
+
+use opentelemetry::Context;
+use opentelemetry::trace::{SpanContext, TraceContextExt as _, Tracer as _, TracerProvider as _};
+use otel_setup::{Sampler, Stack};
+use tracing::Span;
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+
+use crate::support::spans;
+use crate::{run, stack};
+
+/// More than a thread remembers without an entry for each.
+const DEEP: usize = 40;
+
+fn nothing_sampled() -> (Stack, opentelemetry_sdk::trace::InMemorySpanExporter) {
+    stack(|s| s.with_sampler(Sampler::parent_based(Sampler::always_off())))
+}
+
+fn current() -> SpanContext {
+    Context::map_current(|context| context.span().span_context().clone())
+}
+
+#[track_caller]
+fn assert_is(span: &SpanContext, root: &SpanContext) {
+    assert_eq!(span, root);
+    assert!(span.is_valid() && !span.is_sampled());
+}
+
+#[test]
+fn a_deep_unsampled_trace_has_one_context_at_every_level() {
+    let (stack, seen) = nothing_sampled();
+    run(&stack, || {
+        for _ in 0..3 {
+            let root = tracing::info_span!("root").entered();
+            let of_root = current();
+            let mut entered = Vec::new();
+            for level in 0..DEEP {
+                entered.push(tracing::info_span!("inner", level).entered());
+                assert_is(&current(), &of_root);
+                tracing::error!("nobody records it");
+            }
+            while let Some(innermost) = entered.pop() {
+                assert_is(innermost.context().span().span_context(), &of_root);
+                drop(innermost);
+                assert_is(&current(), &of_root);
+            }
+            drop(root);
+            assert!(!current().is_valid());
+        }
+    });
+    assert!(spans(&seen).is_empty());
+    assert_eq!(stack.stats().live, 0);
+}
+
+#[test]
+fn deep_unsampled_spans_left_from_the_outside_in_leave_no_context_behind() {
+    let (stack, _seen) = nothing_sampled();
+    run(&stack, || {
+        let root = tracing::info_span!("root").entered();
+        let of_root = current();
+        let inner: Vec<_> =
+            (0..DEEP).map(|level| tracing::info_span!("inner", level).entered()).collect();
+        drop(root);
+        for span in inner {
+            assert_is(&current(), &of_root);
+            drop(span);
+        }
+        assert!(!current().is_valid());
+        let next = tracing::info_span!("root").entered();
+        assert_ne!(current().trace_id(), of_root.trace_id());
+        drop(next);
+    });
+}
+
+#[test]
+fn an_unsampled_child_entered_under_another_context_brings_its_own() {
+    let (stack, _seen) = nothing_sampled();
+    let native = stack.tracer_provider().tracer("native");
+    run(&stack, || {
+        let root = tracing::info_span!("root").entered();
+        let of_root = current();
+        let child = tracing::info_span!("child");
+        let other = Context::new().with_span(native.start("other"));
+        let of_other = other.span().span_context().clone();
+        let attached = other.attach();
+        let entered = child.enter();
+        assert_is(&current(), &of_root);
+        drop(entered);
+        assert_is(&current(), &of_other);
+        // made under the other, it belongs there
+        let made = tracing::info_span!("made").entered();
+        assert_eq!(current().trace_id(), of_other.trace_id());
+        drop(made);
+        drop(attached);
+        let again = child.enter();
+        assert_is(&current(), &of_root);
+        drop((again, root));
+    });
+}
+
+#[test]
+fn an_unsampled_child_entered_under_its_own_ids_but_sampled_is_not_sampled() {
+    let (stack, _seen) = nothing_sampled();
+    run(&stack, || {
+        let root = tracing::info_span!("root").entered();
+        let of_root = current();
+        let child = tracing::info_span!("child");
+        let flags = of_root.trace_flags().with_sampled(true);
+        let (trace, span) = (of_root.trace_id(), of_root.span_id());
+        let twin = SpanContext::new(trace, span, flags, false, of_root.trace_state().clone());
+        let attached = Context::new().with_remote_span_context(twin).attach();
+        child.in_scope(|| assert_is(&current(), &of_root));
+        drop((attached, root));
+    });
+}
+
+#[test]
+fn unsampled_children_entered_in_several_threads_have_the_context_of_their_parent() {
+    let (stack, seen) = nothing_sampled();
+    run(&stack, || {
+        let root = tracing::info_span!("root").entered();
+        let of_root = current();
+        let children: Vec<Span> = (0..DEEP).map(|n| tracing::info_span!("child", n)).collect();
+        std::thread::scope(|scope| {
+            for part in children.chunks(DEEP / 2) {
+                let (stack, of_root) = (&stack, &of_root);
+                scope.spawn(move || {
+                    run(stack, || {
+                        let entered: Vec<_> = part.iter().map(Span::enter).collect();
+                        assert_is(&current(), of_root);
+                        tracing::info_span!("inside").in_scope(|| assert_is(&current(), of_root));
+                        drop(entered);
+                        assert!(!current().is_valid());
+                    });
+                });
+            }
+        });
+        drop(root);
+    });
+    assert!(spans(&seen).is_empty());
+}
+
+#[test]
+fn the_state_of_a_span_that_another_thread_is_still_in_is_not_the_next_ones() {
+    let (stack, seen) = stack(|s| s);
+    run(&stack, || {
+        let (entered, is_entered) = std::sync::mpsc::channel();
+        let (closed, is_closed) = std::sync::mpsc::channel();
+        let held = tracing::info_span!("held");
+        let id = held.id().expect("it is enabled");
+        std::thread::scope(|scope| {
+            let stack = &stack;
+            scope.spawn(move || {
+                tracing::dispatcher::with_default(stack.dispatch(), || {
+                    // by its id alone, which keeps nothing open
+                    stack.dispatch().enter(&id);
+                    entered.send(()).expect("the test waits");
+                    is_closed.recv().expect("the test tells");
+                    stack.dispatch().exit(&id);
+                });
+            });
+            is_entered.recv().expect("the thread enters");
+            drop(held);
+            let next = tracing::info_span!("next").entered();
+            closed.send(()).expect("the thread waits");
+            drop(next);
+        });
+    });
+    let mut names: Vec<_> = spans(&seen).into_iter().map(|span| span.name).collect();
+    names.sort();
+    assert_eq!(names, ["held", "next"]);
+}
