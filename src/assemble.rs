@@ -9,8 +9,8 @@ use crate::config::{
     LOG_FILTER, LimitSettings, PROPAGATORS, PropagatorKind, Resolver, Row, Source, Sourced,
     TRACE_FILTER, TRACES_EXPORTER, TRACES_SAMPLER,
 };
-use crate::diagnostics::{Diagnostics, Severity};
-use crate::error::Error;
+use crate::diagnostics::Diagnostics;
+use crate::error::{Error, Severity};
 use crate::layer::{self, FilterHandle, LayerSpec, OtelKind, Purpose, Unsampled};
 use crate::pipeline::{
     self, BatchConfig, Destination, Exporter, Limits, Pipeline, PipelineSpec, Sampler,

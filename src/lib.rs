@@ -151,8 +151,8 @@ pub use crate::config::{
 };
 #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
 pub use crate::config::{Compression, Protocol};
-pub use crate::diagnostics::Severity;
 pub use crate::error::Error;
+pub use crate::error::Severity;
 pub use crate::exception::RecordErr;
 pub use crate::guard::Guard;
 #[cfg(feature = "axum")]

@@ -15,8 +15,7 @@ use crate::config::{
     AttributeValue, BatchSettings, ConfigFile, Env, Explanation, Level, LogFormat,
     ResourceDetectorKind, Settings, SpanLimits,
 };
-use crate::diagnostics::Severity;
-use crate::error::Error;
+use crate::error::{Error, Severity};
 use crate::global;
 use crate::guard::Guard;
 use crate::layer::{SpanDetail, UserLayer};

@@ -7,8 +7,8 @@ use std::time::Duration;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing::Dispatch;
 
-use crate::diagnostics::{Diagnostics, Severity};
-use crate::error::Error;
+use crate::diagnostics::Diagnostics;
+use crate::error::{Error, Severity};
 use crate::layer::FilterHandle;
 use crate::pipeline::{Pipeline, Stats};
 use crate::propagation::Propagator;

@@ -16,8 +16,9 @@ fn a_foreign_subscriber_makes_setup_fail_without_a_trace() {
     let error = Setup::new("late").init().expect_err("the place is taken");
     assert_eq!(
         error.to_string(),
-        "another library has already set the global tracing subscriber; call setup before it, or \
-         remove its init call"
+        "something else has already set the global tracing subscriber: call setup before it, or \
+         remove its init call; if nothing else sets one, the program may hold a second version of \
+         otel-setup, which `cargo tree -d` shows"
     );
     let span = opentelemetry::global::tracer("anyone").start("native");
     assert!(!span.span_context().is_valid(), "the provider was set all the same");

@@ -113,7 +113,7 @@ fn json_answers_are_understood() {
     let error = export().expect_err("two are rejected");
     assert!(error.contains("2 spans lost") && error.contains("too long"), "{error}");
     let error = export().expect_err("one is rejected");
-    assert!(error.contains("1 spans lost"), "{error}");
+    assert!(error.contains("1 span lost"), "{error}");
     export().expect("nothing is rejected");
     let error = export().expect_err("all are refused");
     assert!(error.contains("400 Bad Request: no such tenant"), "{error}");

@@ -17,7 +17,7 @@ mod assemble;
 mod config;
 #[path = "../src/diagnostics.rs"]
 mod diagnostics;
-#[path = "../src/error.rs"]
+#[path = "../src/error/mod.rs"]
 mod error;
 #[path = "../src/exception.rs"]
 mod exception;
@@ -55,6 +55,9 @@ fn main() {
 
     let error = setup::setup_tracing("second version").expect_err("the first has the globals");
     assert!(error.is_foreign_subscriber(), "{error}");
+    let error = error.to_string();
+    assert!(error.contains("a second version of otel-setup"), "{error}");
+    assert!(error.contains("`cargo tree -d`"), "it says how to find it: {error}");
 
     tracing::info_span!("of the first").in_scope(|| {});
     first.flush(Duration::from_secs(10)).expect("nothing is lost");

@@ -72,7 +72,7 @@ use self::resolver::Said;
 use self::variables::{
     EXPLAIN, FLUSH_TIMEOUT, LOG_FORMAT, LOG_LEVEL, NO_COLOR, SDK_DISABLED, Variable,
 };
-use crate::diagnostics::Severity;
+use crate::error::Severity;
 
 /// What one source, the code or a file, says; everything that it leaves open is `None`.
 #[derive(Debug, Clone, Default)]

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::diagnostics::{Severity, escape};
+use crate::error::{Severity, escape};
 
 /// What is wrong with a value.
 #[derive(Debug, Clone, PartialEq, Eq)]

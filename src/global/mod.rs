@@ -12,8 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use once_cell::sync::OnceCell;
 
-use crate::diagnostics::Severity;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, Severity};
 use crate::stack::Stack;
 
 /// What won.

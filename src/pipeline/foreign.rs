@@ -13,7 +13,8 @@ use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 use tracing::Dispatch;
 
 use super::retry::after;
-use crate::diagnostics::{Diagnostics, Severity};
+use crate::diagnostics::Diagnostics;
+use crate::error::Severity;
 use crate::exception::Quiet;
 
 /// One of them, shared between the provider and whoever flushes.

@@ -48,8 +48,8 @@ pub(crate) use self::resource::resource;
 use self::sampler::GuardedSampler;
 pub use self::sampler::{ParentBasedSampler, RuleSampler, Sampler, SpanMatch, SpanParent};
 use self::worker::Pace;
-use crate::diagnostics::{Diagnostics, Severity};
-use crate::error::{Error, Kind};
+use crate::diagnostics::Diagnostics;
+use crate::error::{Error, Kind, Severity};
 use crate::tracer::{OwnTracer, Tracer};
 
 /// All that a pipeline is made of.

@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use super::ledger::{Account, Dropped};
-use crate::diagnostics::{Diagnostics, Severity};
+use crate::diagnostics::Diagnostics;
+use crate::error::Severity;
 
 /// What one exporter's worker has said of its losses.
 #[derive(Debug)]

@@ -171,7 +171,7 @@ fn kind(kind: &SpanKind) -> Option<&'static str> {
 }
 
 fn one_line(text: &str) -> String {
-    crate::diagnostics::escape(text)
+    crate::error::escape(text)
 }
 
 /// Attributes that differ from run to run, or with every line of the program that is added.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{OtlpConfig, OtlpSettings};
-use crate::diagnostics::redact_url;
+use crate::error::redact_url;
 
 impl fmt::Debug for OtlpSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

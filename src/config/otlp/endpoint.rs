@@ -6,7 +6,7 @@ use super::{Origin, OtlpSettings, Protocol};
 use crate::config::parse::Shown;
 use crate::config::resolver::Resolver;
 use crate::config::variables::{ENDPOINT, INSECURE, TRACES_ENDPOINT, TRACES_INSECURE};
-use crate::diagnostics::redact_url;
+use crate::error::redact_url;
 
 /// The code's endpoint, then the variables', then the default of the protocol.
 pub(super) fn endpoint(code: &OtlpSettings, protocol: Protocol, r: &mut Resolver<'_>) -> Uri {

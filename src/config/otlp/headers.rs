@@ -7,7 +7,7 @@ use crate::config::explain::Source;
 use crate::config::parse::{Problems, Shown, percent_decoded};
 use crate::config::resolver::{Resolver, Said};
 use crate::config::variables::{HEADERS, TRACES_HEADERS};
-use crate::diagnostics::escape;
+use crate::error::escape;
 
 /// Headers in their order, each name once.
 #[derive(Clone, Default, PartialEq)]

@@ -11,7 +11,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SpanData;
 
 use super::json::json;
-use crate::diagnostics::escape;
+use crate::error::escape;
 use crate::pipeline::export::{BlockingExporter, Failure, Payload, Receipt, Retry};
 
 /// An exporter to a file of JSON lines, of which the OpenTelemetry collector's `otlpjsonfile`

@@ -32,8 +32,8 @@ use super::otlp::verdict::receipt;
 #[cfg(feature = "tls")]
 use super::tls;
 use crate::config::{Compression, Findings, OtlpConfig};
-use crate::diagnostics::redact_url;
 use crate::error::Error;
+use crate::error::redact_url;
 use crate::pipeline::export::{BlockingExporter, Failure, Payload, Receipt};
 
 /// The open exporter.

@@ -25,8 +25,8 @@ use super::compress::{compressed, content_encoding};
 #[cfg(feature = "tls")]
 use super::tls;
 use crate::config::{Findings, OtlpConfig, Protocol};
-use crate::diagnostics::redact_url;
 use crate::error::Error;
+use crate::error::redact_url;
 use crate::pipeline::export::{BlockingExporter, Failure, Payload, Receipt, Retry};
 
 /// The open exporter.

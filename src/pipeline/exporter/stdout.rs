@@ -15,7 +15,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter as _};
 
-use crate::diagnostics::escape;
+use crate::error::escape;
 use crate::pipeline::export::{BlockingExporter, Failure, Payload, Receipt, Retry};
 
 /// Prints spans on stdout.

@@ -7,7 +7,8 @@ use opentelemetry::trace::{Link, SpanKind, TraceContextExt as _, TraceId};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::{SamplingDecision, SamplingResult, ShouldSample};
 
-use crate::diagnostics::{Diagnostics, Severity};
+use crate::diagnostics::Diagnostics;
+use crate::error::Severity;
 
 /// A panic of the sampler drops the trace, and nothing else.
 #[derive(Debug, Clone)]

@@ -35,6 +35,8 @@ struct Shared {
 #[derive(Debug)]
 struct State {
     act: Act,
+    /// What it does after its next attempt.
+    then: Option<Act>,
     attempts: usize,
     exported: Vec<SpanData>,
 }
@@ -44,7 +46,7 @@ struct Scripted(Script);
 
 impl Script {
     pub(super) fn new() -> Self {
-        let state = State { act: Act::Accept, attempts: 0, exported: Vec::new() };
+        let state = State { act: Act::Accept, then: None, attempts: 0, exported: Vec::new() };
         Self(Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() }))
     }
 
@@ -55,6 +57,12 @@ impl Script {
     pub(super) fn act(&self, act: Act) {
         self.0.state.lock().act = act;
         self.0.changed.notify_all();
+    }
+
+    /// Does `act` once, and from then on `then`.
+    pub(super) fn act_once(&self, act: Act, then: Act) {
+        let mut state = self.0.state.lock();
+        (state.act, state.then) = (act, Some(then));
     }
 
     pub(super) fn exported(&self) -> usize {
@@ -108,11 +116,15 @@ impl BlockingExporter for Scripted {
             shared.changed.wait(&mut state);
         }
         let fail = |retry| Err(Failure { message: "refused on command".to_owned(), retry });
-        match state.act {
+        let act = state.act;
+        if let Some(then) = state.then.take() {
+            state.act = then;
+        }
+        match act {
             Act::Accept | Act::Reject(_) => {
                 state.exported.append(&mut payload.take_spans());
                 shared.changed.notify_all();
-                let rejected = if let Act::Reject(n) = state.act { n } else { 0 };
+                let rejected = if let Act::Reject(n) = act { n } else { 0 };
                 Ok(Receipt { rejected, message: None })
             }
             Act::Fail => fail(Retry::Never),

@@ -9,7 +9,7 @@ use std::ffi::OsString;
 
 use super::*;
 use crate::config::SpanLimits;
-use crate::diagnostics::Severity;
+use crate::error::Severity;
 
 fn env(pairs: &'static [(&'static str, &'static str)]) -> Env {
     Env::new(move |name| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| OsString::from(v)))

@@ -9,7 +9,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse
 use prost::Message as _;
 use ureq::Body;
 
-use crate::diagnostics::redact_url;
+use crate::error::redact_url;
 use crate::pipeline::export::{Failure, Receipt, Retry};
 #[cfg(feature = "tls")]
 use crate::pipeline::exporter::otlp::verdict::tls_problem;

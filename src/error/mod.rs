@@ -1,8 +1,17 @@
-//! The one error of this crate: opaque, one word wide, with predicates.
+//! The one error of this crate: opaque, one word wide, with predicates. And what every message,
+//! error or not, may show.
+
+mod redact;
+mod severity;
 
 use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
+
+pub(crate) use redact::escape;
+#[cfg(any(test, feature = "otlp-http", feature = "otlp-grpc"))]
+pub(crate) use redact::redact_url;
+pub use severity::Severity;
 
 /// What went wrong in setup, flush or shutdown.
 ///
@@ -93,20 +102,31 @@ impl fmt::Display for Error {
                  an exporter, processor or layer must not set up tracing"
             ),
             Kind::ForeignSubscriber => f.write_str(
-                "another library has already set the global tracing subscriber; call setup before \
-                 it, or remove its init call",
+                "something else has already set the global tracing subscriber: call setup before it, \
+                 or remove its init call; if nothing else sets one, the program may hold a second \
+                 version of otel-setup, which `cargo tree -d` shows",
             ),
             Kind::Config(problems) => f.write_str(&problems.join("; ")),
             Kind::Timeout { operation, after, left } => write!(
                 f,
-                "{operation} did not finish within {after:?}: {left} spans not exported yet"
+                "{operation} did not finish within {after:?}: {} not exported yet",
+                Spans(*left)
             ),
             Kind::Lost { operation, lost, cause } => {
-                write!(f, "{operation}: {lost} spans lost: {cause}")
+                write!(f, "{operation}: {} lost: {cause}", Spans(*lost))
             }
             Kind::Failed { operation, cause } => write!(f, "{operation}: {cause}"),
             Kind::System { what, cause } => write!(f, "cannot {what}: {cause}"),
         }
+    }
+}
+
+/// So many spans, in words.
+struct Spans(u64);
+
+impl fmt::Display for Spans {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} span{}", self.0, if self.0 == 1 { "" } else { "s" })
     }
 }
 
