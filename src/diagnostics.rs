@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use crate::error::{Severity, escape};
+use crate::streams::Stderr;
 
 /// A handle on the voice of one stack; clones share the rate limits.
 #[derive(Clone)]
@@ -99,7 +100,7 @@ impl fmt::Debug for Diagnostics {
 fn to_stderr(severity: Severity, message: &str) {
     let line = format!("otel-setup: {severity}: {message}\n");
     // a closed stderr is nobody's reason to stop
-    let _ = std::io::stderr().lock().write_all(line.as_bytes());
+    let _ = Stderr.write_all(line.as_bytes());
 }
 
 const INTERVAL: Duration = Duration::from_secs(10);

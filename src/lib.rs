@@ -140,6 +140,7 @@ mod pipeline;
 pub mod propagation;
 mod setup;
 mod stack;
+mod streams;
 mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;

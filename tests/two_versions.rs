@@ -35,6 +35,8 @@ mod propagation;
 mod setup;
 #[path = "../src/stack.rs"]
 mod stack;
+#[path = "../src/streams.rs"]
+mod streams;
 #[path = "../src/sync.rs"]
 mod sync;
 #[path = "../src/tracer/mod.rs"]

@@ -38,6 +38,7 @@ pub(crate) use otel::Unsampled;
 use user::UserLayers;
 
 use crate::config::LogFormat;
+use crate::streams::Stderr;
 use crate::tracer::Tracer;
 
 /// A layer of the user's own, on the plain registry.
@@ -82,7 +83,7 @@ pub(crate) fn subscriber(mut spec: LayerSpec) -> Dispatch {
 /// Our own layers alone: one gate, and no filter of tracing-subscriber's.
 fn gated(otel: OtelLayer<Registry>, spec: &LayerSpec) -> Dispatch {
     let ids = log::TraceIds::default();
-    let lines = log::layer(spec.log_format, ids.clone(), std::io::stderr, spec.colour);
+    let lines = log::layer(spec.log_format, ids.clone(), || Stderr, spec.colour);
     let logs = lines.iter().map(|_| spec.log_filter.filter());
     let gate = Gate::new(logs.chain([spec.trace_filter.filter()]));
     let otel = otel.with_refusals_of(spec.trace_filter.filter());
@@ -123,7 +124,7 @@ where
     S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
 {
     let ids = log::TraceIds::default();
-    let lines = log::layer(spec.log_format, ids.clone(), std::io::stderr, spec.colour);
+    let lines = log::layer(spec.log_format, ids.clone(), || Stderr, spec.colour);
     let dispatch = match lines {
         Some(lines) => Dispatch::new(inner.with(lines.with_filter(spec.log_filter.filter()))),
         None => Dispatch::new(inner),

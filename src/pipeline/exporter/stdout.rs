@@ -5,7 +5,7 @@
 //! lock of stdout, names escaped, after a look at whether anybody still reads, and with the
 //! duration that it leaves to be reckoned.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -17,6 +17,7 @@ use opentelemetry_sdk::trace::{SpanData, SpanExporter as _};
 
 use crate::error::escape;
 use crate::pipeline::export::{BlockingExporter, Failure, Payload, Receipt, Retry};
+use crate::streams;
 
 /// Prints spans on stdout.
 #[derive(Debug, Default)]
@@ -61,10 +62,7 @@ impl BlockingExporter for StdoutExporter {
 impl StdoutExporter {
     fn print(&mut self, span: SpanData) -> Result<(), Failure> {
         let mut stdout = std::io::stdout().lock();
-        // on a terminal both streams meet, and a log line must not land inside a span; elsewhere
-        // a reader that has stopped reading stdout must not hold up the log lines
-        let _stderr = (stdout.is_terminal() && std::io::stderr().is_terminal())
-            .then(|| std::io::stderr().lock());
+        let _turn = streams::beside_log_lines(&stdout);
         if reader_is_gone() {
             return Err(closed());
         }

@@ -27,7 +27,7 @@ mod words;
 mod tests;
 
 use std::fmt;
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
@@ -178,16 +178,14 @@ impl Shared {
         }
     }
 
-    /// One write, under the locks of whatever else is shown on the same terminal.
+    /// One write, in turn with the log lines that go to the same place.
     fn write(&mut self, text: &str) -> io::Result<()> {
         if let Some(writer) = &mut self.writer {
             writer.write_all(text.as_bytes())?;
             return writer.flush();
         }
         let mut stdout = io::stdout().lock();
-        // elsewhere a reader that has stopped reading stdout must not hold up the log lines
-        let _stderr =
-            (stdout.is_terminal() && io::stderr().is_terminal()).then(|| io::stderr().lock());
+        let _turn = crate::streams::beside_log_lines(&stdout);
         stdout.write_all(text.as_bytes())?;
         stdout.flush()
     }
