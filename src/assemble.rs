@@ -29,6 +29,7 @@ pub(crate) fn stack(setup: Setup) -> Result<Stack, Error> {
     let chosen = if own.len() == 0 { exporters } else { own.collect() };
     let chosen = if config.disabled { Vec::new() } else { chosen };
     let exporters = open(chosen, &mut resolver)?;
+    resolver.find_unused();
 
     let diagnostics = match setup.diagnostics {
         Some(sink) => Diagnostics::to(config.diagnostics, sink),
@@ -90,6 +91,7 @@ pub(crate) fn explain(setup: &Setup) -> Explanation {
     for exporter in setup.exporters.iter().chain(others) {
         exporter.explain(&mut resolver);
     }
+    resolver.find_unused();
     resolver.explanation()
 }
 

@@ -97,6 +97,13 @@
 //! | `OTEL_RUST_RESOURCE_DETECTORS` | list | `container,k8s` | what detects attributes of the resource: `service`, `host`, `os`, `process`, `container`, `k8s`, `all`, `none` | [`Setup::with_resource_detectors`] |
 //! | `OTEL_RUST_EXPLAIN` | boolean | `false` | every effective setting and its source, on stderr at the start | [`Setup::explain`] |
 //!
+//! Four defaults are not the specification's:
+//!
+//! - `OTEL_SERVICE_NAME`: the code has a name in any case
+//! - `OTEL_TRACES_EXPORTER`: with no endpoint set there is nobody to send to, and a developer to show spans to
+//! - `OTEL_BSP_MAX_QUEUE_SIZE`: 2048 spans are a burst of a few milliseconds; 16384 take 8 MiB, and only when they are there
+//! - `OTEL_EXPORTER_OTLP_CERTIFICATE`: none given, the system's are trusted
+//!
 //! Durations and timeouts are in milliseconds. Of two variables in a row, the second counts where
 //! the first is unset. Headers and URLs are shown nowhere with what may be secret in them.
 //! [`Setup::explain`] tells what is in effect and why; the specification's variables for metrics
@@ -110,8 +117,8 @@
 //!
 //! # Features
 //!
-//! `otlp-http`, `tls` and `tree` are on by default; `otlp-json`, `otlp-grpc`, `gzip`, `zstd`,
-//! `file`, `log-json`, `config-file`, `signals`, `http`, `tower`, `axum`, `reqwest`, `tonic`,
+//! `otlp-http`, `tls`, `tree` and `config-file` are on by default; `otlp-json`, `otlp-grpc`, `gzip`, `zstd`,
+//! `file`, `log-json`, `signals`, `http`, `tower`, `axum`, `reqwest`, `tonic`,
 //! `kafka`, `tokio`, `serde`, `testing` and `full` (all of them) are opt-in. A feature changes
 //! nothing until what it brings is used. `off` is the exception, for the binary crate alone: it
 //! compiles every `tracing` macro of the program to nothing.

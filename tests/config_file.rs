@@ -350,3 +350,24 @@ fn it_explains_what_is_from_the_file_and_what_that_hides() {
     let hidden = explanation.ignored().iter().find(|i| i.setting == "OTEL_PROPAGATORS");
     assert!(hidden.is_some_and(|hidden| !hidden.is_wrong), "{text}");
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_name_of_the_file_need_not_be_utf8() {
+    use std::ffi::OsString;
+    use std::os::unix::ffi::OsStringExt as _;
+
+    let mut name = format!("otel-setup-config-{}-", std::process::id()).into_bytes();
+    name.extend(b"\xff.yaml");
+    let path = std::env::temp_dir().join(OsString::from_vec(name));
+    fs::write(&path, "file_format: \"1.0\"\npropagator:\n  composite_list: b3\n")
+        .expect("the name is ours");
+    let variable = path.clone().into_os_string();
+    let explanation = Setup::new("code")
+        .with_env(move |name| (name == "OTEL_CONFIG_FILE").then(|| variable.clone()))
+        .explain();
+    fs::remove_file(&path).expect("it is there");
+    let of = |setting| explanation.settings().iter().find(|s| s.setting == setting);
+    let propagators = of("OTEL_PROPAGATORS").expect("it is settled");
+    assert_eq!((propagators.value.as_str(), propagators.source), ("b3", Source::File));
+}

@@ -1,6 +1,6 @@
 //! A configuration from code, environment, file and defaults at once, and what comes of it.
 //!
-//! `cargo run --example explain --features config-file` prints every effective setting, who had the
+//! `cargo run --example explain` prints every effective setting, who had the
 //! last word, and what was set for nothing; then the same as JSON. Variables of your own count, too:
 //! try it with `RUST_LOG=debug`, or with `OTEL_CONFIG_FILE=` to see what they say without a file.
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::parse::Shown as _;
 use super::resolver::Resolver;
 use super::variables::{
     BSP_EXPORT_TIMEOUT, BSP_MAX_EXPORT_BATCH_SIZE, BSP_MAX_QUEUE_SIZE, BSP_SCHEDULE_DELAY,
@@ -86,13 +87,19 @@ pub(crate) struct Batch {
 
 impl Batch {
     pub(super) fn resolve(r: &mut Resolver<'_>) -> Self {
-        let delay = r.said(|s| s.batch.schedule_delay);
+        let said = r.said(|s| s.batch.schedule_delay);
+        let mut delay =
+            r.optional(said, &[&BSP_SCHEDULE_DELAY], "the exporter's own").map(|delay| delay.value);
+        if let Some(delay) = delay.as_mut().filter(|delay| **delay < LEAST_SCHEDULE_DELAY) {
+            *delay = LEAST_SCHEDULE_DELAY;
+            let least = delay.shown();
+            let why = format!("the least is {least}, which is used");
+            r.adjust(&BSP_SCHEDULE_DELAY.row, &least, why);
+        }
         let timeout = r.said(|s| s.batch.export_timeout);
         let queue = r.said(|s| s.batch.max_queue_size);
         Self {
-            schedule_delay: r
-                .optional(delay, &[&BSP_SCHEDULE_DELAY], "the exporter's own")
-                .map(|delay| delay.value),
+            schedule_delay: delay,
             export_timeout: r.setting(timeout, &[&BSP_EXPORT_TIMEOUT], EXPORT_TIMEOUT).value,
             max_queue_size: r.setting(queue, &[&BSP_MAX_QUEUE_SIZE], MAX_QUEUE_SIZE).value,
             max_export_batch_size: 0,
@@ -118,6 +125,8 @@ impl Batch {
     }
 }
 
+/// A worker that never sleeps keeps a core busy.
+pub(crate) const LEAST_SCHEDULE_DELAY: Duration = Duration::from_millis(10);
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_QUEUE_SIZE: usize = 16_384;
 const MAX_EXPORT_BATCH_SIZE: usize = 512;

@@ -29,8 +29,8 @@ mod variables;
 
 use std::time::Duration;
 
-pub(crate) use batch::Batch;
 pub use batch::BatchSettings;
+pub(crate) use batch::{Batch, LEAST_SCHEDULE_DELAY};
 pub use detectors::ResourceDetectorKind;
 pub(crate) use env::Env;
 pub(crate) use explain::Sourced;

@@ -4,7 +4,7 @@ use super::env::{Env, Held};
 use super::explain::{Effective, Explanation, Source, Sourced};
 use super::findings::Findings;
 use super::parse::{Problem, Problems, Shown};
-use super::variables::{CONFIG_FILE, Owner, Row, Variable};
+use super::variables::{CONFIG_FILE, Owner, Row, TRACES_SAMPLER, TRACES_SAMPLER_ARG, Variable};
 use super::{Settings, variables};
 
 /// Settles one setting after the other, and remembers what it did.
@@ -197,6 +197,14 @@ impl<'a> Resolver<'a> {
         }
     }
 
+    /// What has just been settled is used in part; whoever said so stays its source.
+    pub(crate) fn adjust(&mut self, row: &Row, value: &str, why: String) {
+        if let Some(settled) = self.settled.iter_mut().rfind(|s| s.setting == row.name) {
+            value.clone_into(&mut settled.value);
+        }
+        self.findings.noted(row.name, why);
+    }
+
     /// A value that turned out to be of no use after all, what is in its place, and in words.
     pub(crate) fn replace(&mut self, row: &Row, problem: &str, value: &str, instead: &str) {
         let mut name = row.name;
@@ -222,6 +230,33 @@ impl<'a> Resolver<'a> {
                     self.findings.ignored(row.name, why, "it has no effect");
                 }
                 _ => {}
+            }
+        }
+    }
+
+    /// Variables that are ours to honour, are set, and that nothing in effect comes from. To be
+    /// called when everything is settled.
+    pub(crate) fn find_unused(&mut self) {
+        let honoured = |row: &&Row| matches!(row.owner, Owner::Specification | Owner::Ours);
+        for row in variables::all().filter(honoured) {
+            let is_used = self.settled.iter().any(|s| s.source == Source::Variable(row.name));
+            let is_known = self.findings.iter().any(|finding| finding.name == row.name);
+            if is_used || is_known || row.name == CONFIG_FILE.row.name {
+                continue;
+            }
+            // what is hidden by a configuration file is found on the way
+            if self.held(row) == Held::Nothing {
+                continue;
+            }
+            match self.settled.iter().rfind(|s| s.setting == TRACES_SAMPLER.row.name) {
+                Some(sampler)
+                    if row.name == TRACES_SAMPLER_ARG.row.name
+                        && sampler.source != Source::Code =>
+                {
+                    let problem = format!("{} takes no argument", sampler.value);
+                    self.findings.ignored(row.name, &problem, "it has no effect");
+                }
+                _ => self.findings.noted(row.name, "nothing that is in effect comes from it"),
             }
         }
     }

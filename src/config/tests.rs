@@ -146,7 +146,8 @@ fn resource_attributes_are_percent_decoded_or_discarded_as_a_whole() {
 fn numbers() {
     let delay = |c: Config| c.batch.schedule_delay;
     let name = "OTEL_BSP_SCHEDULE_DELAY";
-    is(&[(name, "0")], delay, Some(Duration::ZERO));
+    is(&[(name, "0")], delay, Some(Duration::from_millis(10)));
+    is(&[(name, "10")], delay, Some(Duration::from_millis(10)));
     is(&[(name, " 250 ")], delay, Some(Duration::from_millis(250)));
     for bad in ["-1", "1.5", "1s", "18446744073709551616"] {
         ignores(

@@ -48,6 +48,7 @@ pub(crate) use self::resource::resource;
 use self::sampler::GuardedSampler;
 pub use self::sampler::{ParentBasedSampler, RuleSampler, Sampler, SpanMatch, SpanParent};
 use self::worker::Pace;
+use crate::config::LEAST_SCHEDULE_DELAY;
 use crate::diagnostics::Diagnostics;
 use crate::error::{Error, Kind, Severity};
 use crate::tracer::{OwnTracer, Tracer};
@@ -251,7 +252,8 @@ impl BatchConfig {
         let delay = destination.schedule_delay.or(self.schedule_delay);
         let delay = delay.unwrap_or_else(|| destination.exporter.schedule_delay());
         Pace {
-            schedule_delay: delay.max(LEAST_DELAY),
+            // a configuration file's own delays come here as they are
+            schedule_delay: delay.max(LEAST_SCHEDULE_DELAY),
             export_timeout: self.export_timeout(),
             batch_items: self.batch_items(),
         }
@@ -268,5 +270,4 @@ impl BatchConfig {
 
 const MOST_CHUNK_ITEMS: usize = 32;
 const MOST_CHUNK_BYTES: usize = 64 << 10;
-const LEAST_DELAY: Duration = Duration::from_millis(10);
 const DROP_TIMEOUT: Duration = Duration::from_secs(5);

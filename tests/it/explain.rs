@@ -153,3 +153,71 @@ fn it_is_said_at_the_start_where_a_variable_asks_for_it() {
     drop(setup.build().expect("these settings are right"));
     assert_eq!(said.lines().join("\n"), explained.trim_end());
 }
+
+/// What is told of this variable, and whether it is wrong.
+fn told(pairs: &'static [(&'static str, &'static str)], setting: &str) -> Vec<(String, bool)> {
+    let explanation = Setup::new("checkout").with_env(with_variables(pairs)).explain();
+    let of_it = explanation.ignored().iter().filter(|ignored| ignored.setting == setting);
+    of_it.map(|ignored| (ignored.why.clone(), ignored.is_wrong)).collect()
+}
+
+#[test]
+fn an_argument_that_no_sampler_takes_is_a_warning() {
+    let argument = "OTEL_TRACES_SAMPLER_ARG";
+    let words = |sampler| format!("{sampler} takes no argument; it has no effect");
+    assert_eq!(
+        told(&[("OTEL_TRACES_SAMPLER_ARG", "0.1")], argument),
+        [(words("parentbased_always_on"), true)]
+    );
+    assert_eq!(
+        told(
+            &[("OTEL_TRACES_SAMPLER", "always_off"), ("OTEL_TRACES_SAMPLER_ARG", "0.1")],
+            argument
+        ),
+        [(words("always_off"), true)]
+    );
+    assert_eq!(
+        told(
+            &[("OTEL_TRACES_SAMPLER", "traceidratio"), ("OTEL_TRACES_SAMPLER_ARG", "0.1")],
+            argument
+        ),
+        []
+    );
+    let strict = Setup::new("checkout")
+        .with_env(with_variables(&[("OTEL_TRACES_SAMPLER_ARG", "0.1")]))
+        .strict()
+        .build()
+        .expect_err("it is most likely meant for a sampler");
+    assert!(strict.to_string().contains(argument), "{strict}");
+    // where the code has a sampler, the variable is just not asked
+    let explanation = Setup::new("checkout")
+        .with_env(with_variables(&[("OTEL_TRACES_SAMPLER_ARG", "0.1")]))
+        .with_sampler(Sampler::always_on())
+        .explain();
+    assert!(explanation.ignored().iter().all(|ignored| !ignored.is_wrong), "{explanation}");
+    assert_eq!(explanation.ignored().len(), 1);
+}
+
+#[test]
+fn what_is_set_for_an_exporter_that_is_not_used_is_noted() {
+    let nothing = ("nothing that is in effect comes from it".to_owned(), false);
+    for name in ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS"] {
+        let pairs: &'static [_] = match name {
+            "OTEL_EXPORTER_OTLP_ENDPOINT" => &[
+                ("OTEL_TRACES_EXPORTER", "console"),
+                ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318"),
+            ],
+            _ => &[("OTEL_EXPORTER_OTLP_HEADERS", "key=value")],
+        };
+        assert_eq!(told(pairs, name), std::slice::from_ref(&nothing), "{name}");
+    }
+}
+
+#[test]
+fn a_delay_that_is_raised_is_shown_as_it_is_used() {
+    let pairs = &[("OTEL_BSP_SCHEDULE_DELAY", "0")];
+    let explanation = Setup::new("checkout").with_env(with_variables(pairs)).explain();
+    let delay = "OTEL_BSP_SCHEDULE_DELAY";
+    is(&explanation, delay, "10", Source::Variable(delay));
+    assert_eq!(told(pairs, delay), [("the least is 10, which is used".to_owned(), false)]);
+}

@@ -148,7 +148,7 @@ fn what_may_be_secret_is_shown_nowhere() {
 #[test]
 fn what_is_not_utf8_is_named_and_counts_as_unset() {
     use std::os::unix::ffi::OsStringExt as _;
-    // the file is opened before anything is resolved, and its own tests have this
+    // a path need not be UTF-8: `tests/config_file.rs` has one that is not
     for row in honoured().filter(|row| row.name != "OTEL_CONFIG_FILE") {
         let (_, others) = sample(row);
         let explanation = explained_by(move |name| {

@@ -93,6 +93,20 @@ const SPECIFIED: &[(&str, &str, &str)] = &[
     ("OTEL_EXPERIMENTAL_CONFIG_FILE", "renamed", "not read"),
 ];
 
+/// Where the default is not the specification's, and why: each is a line of the guide, too.
+const OTHER_DEFAULTS: &[(&str, &str)] = &[
+    ("OTEL_SERVICE_NAME", "the code has a name in any case"),
+    (
+        "OTEL_TRACES_EXPORTER",
+        "with no endpoint set there is nobody to send to, and a developer to show spans to",
+    ),
+    (
+        "OTEL_BSP_MAX_QUEUE_SIZE",
+        "2048 spans are a burst of a few milliseconds; 16384 take 8 MiB, and only when they are there",
+    ),
+    ("OTEL_EXPORTER_OTLP_CERTIFICATE", "none given, the system's are trusted"),
+];
+
 /// A value of use, and what else is to be set for it.
 pub(super) fn sample(row: &Row) -> (&'static str, &'static [(&'static str, &'static str)]) {
     let value = match (row.name, row.kind) {
@@ -143,6 +157,7 @@ pub(super) fn explained_by(
     exporters(&mut resolver);
     OtlpConfig::resolve(&OtlpSettings::default(), &mut resolver);
     resolver.find_unsupported();
+    resolver.find_unused();
     resolver.explanation()
 }
 
@@ -165,17 +180,65 @@ fn ours(row: &'static Row) -> String {
     }
 }
 
+/// The first of a row's defaults, which is the general one.
+fn default_of(row: &Row) -> String {
+    row.default.split(';').next().unwrap_or_default().trim().replace('`', "")
+}
+
 #[test]
 fn conformance() {
-    let head = ["variable", "specified", "ours", "stock 0.33"];
-    println!("{:<57} {:<36} {:<24} {}", head[0], head[1], head[2], head[3]);
+    let head = ["variable", "specified", "default", "ours", "stock 0.33"];
+    println!("{:<57} {:<36} {:<36} {:<24} {}", head[0], head[1], head[2], head[3], head[4]);
     for (name, specified, stock) in SPECIFIED {
         let row = all().find(|row| row.name == *name);
         let row = row.unwrap_or_else(|| panic!("{name} has no row"));
-        println!("{name:<57} {specified:<36} {:<24} {stock}", ours(row));
+        let default = match default_of(row) {
+            same if same == *specified || row.owner != Owner::Specification => "the same".into(),
+            // stands in the row of the variable that comes before it
+            none if none.is_empty() => "the same".into(),
+            other => other,
+        };
+        println!("{name:<57} {specified:<36} {default:<36} {:<24} {stock}", ours(row));
     }
     for row in all().filter(|row| SPECIFIED.iter().all(|(name, ..)| *name != row.name)) {
         assert_eq!(row.owner, Owner::Ours, "{} is not in the specification's list", row.name);
         println!("{:<57} {:<36} {:<24} not read", row.name, "-", ours(row));
+    }
+}
+
+#[test]
+fn defaults_are_the_specifications_but_for_a_list() {
+    let guide = include_str!("../../lib.rs").replace("\n//! ", " ");
+    for (name, specified, _) in SPECIFIED {
+        let row = all().find(|row| row.name == *name).expect("each has a row");
+        if row.owner != Owner::Specification || row.default.is_empty() {
+            continue;
+        }
+        let (ours, listed) = (
+            default_of(row),
+            OTHER_DEFAULTS.iter().find(|(n, _)| n == name || row.over == Some(*n)),
+        );
+        assert_eq!(ours != *specified, listed.is_some(), "{name}: {ours}, specified {specified}");
+        if let Some((name, why)) = listed {
+            assert!(guide.contains(&format!("`{name}`: {why}")), "{name}: the guide says so");
+        }
+    }
+}
+
+#[test]
+fn the_defaults_of_the_table_are_those_in_effect() {
+    let explanation = explained(Vec::new());
+    for effective in explanation.settings() {
+        let row = all().find(|row| row.name == effective.setting).expect("each has a row");
+        let is = effective.value.as_str();
+        let said = row.default.replace('`', "");
+        let in_words = match row.name {
+            "OTEL_SERVICE_NAME" => is == "code",
+            "OTEL_BSP_SCHEDULE_DELAY" => is == "the exporter's own",
+            "OTEL_TRACES_EXPORTER" => is == "console",
+            "OTEL_RESOURCE_ATTRIBUTES" => true,
+            _ => false,
+        };
+        assert!(in_words || said.split("; ").any(|s| s == is), "{}: {is}, not {said}", row.name);
     }
 }

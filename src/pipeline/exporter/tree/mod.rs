@@ -32,6 +32,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
+#[cfg(feature = "testing")]
 use opentelemetry_sdk::trace::SpanData;
 use parking_lot::{Condvar, Mutex};
 
@@ -39,6 +40,7 @@ use self::assemble::{Assembler, Trace};
 use self::open::OpenTree;
 use self::paint::{Subject, paint};
 use self::sources::Sources;
+#[cfg(feature = "testing")]
 use self::span::Span;
 use self::terminal::Look;
 use self::text::Charset;
