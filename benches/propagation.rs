@@ -122,7 +122,7 @@ const CASES: &[Case] = &[
         false,
         Some(VALID),
         Some("congo=t61rcWkgMzE,rojo=00f067aa0ba902b7"),
-        0.52,
+        0.50,
     ),
     case("read, absent", false, None, None, 0.50),
     case("read, invalid", false, Some("00-0af7651916cd43dd8448eb211c80319c-xyz-01"), None, 0.12),

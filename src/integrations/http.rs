@@ -63,19 +63,29 @@ pub(super) fn header<N: http::header::AsHeaderName>(
 
 /// `example.com:8080`, `[::1]:8080`, either without a port. The brackets are not the host's.
 pub(super) fn host_and_port(authority: &str) -> (&str, Option<i64>) {
-    let credentials = authority.bytes().rposition(|byte| byte == b'@');
-    let authority = &authority[credentials.map_or(0, |at| at + 1)..];
+    // one pass by bytes: it is done for every request
+    let (mut start, mut colon, mut colons) = (0, 0, 0);
+    for (at, byte) in authority.bytes().enumerate() {
+        match byte {
+            // what is before it are credentials
+            b'@' => (start, colons) = (at + 1, 0),
+            b':' => (colon, colons) = (at, colons + 1),
+            _ => {}
+        }
+    }
+    let (host, rest) = if colons == 1 {
+        (&authority[start..colon], Some(&authority[colon + 1..]))
+    } else {
+        (&authority[start..], None)
+    };
+    let authority = &authority[start..];
     if let Some((host, rest)) =
         authority.strip_prefix('[').and_then(|inside| inside.split_once(']'))
     {
         return (host, rest.strip_prefix(':').and_then(port));
     }
-    let mut colons = authority.bytes().enumerate().filter(|(_, byte)| *byte == b':');
-    match (colons.next(), colons.next()) {
-        (Some((at, _)), None) => (&authority[..at], port(&authority[at + 1..])),
-        // an address of version 6 without brackets has no port
-        _ => (authority, None),
-    }
+    // an address of version 6 without brackets has no port
+    (host, rest.and_then(port))
 }
 
 fn port(text: &str) -> Option<i64> {

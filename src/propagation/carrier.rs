@@ -107,6 +107,10 @@ impl Injector for MetadataInjector<'_> {
 
 fn get<'a>(headers: &'a HeaderMap, key: &str) -> Option<&'a str> {
     if let Some(second) = second(key, |name| {
+        if headers.len() == headers.keys_len() {
+            // no header at all has a second value, which is usual
+            return None;
+        }
         let mut values = all(headers, name).iter();
         values.next()?;
         // one that is no text is a second value nevertheless

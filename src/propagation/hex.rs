@@ -11,13 +11,36 @@ pub(super) fn lower(digits: &[u8]) -> Option<u128> {
 #[inline]
 pub(super) fn lower_u64(digits: &[u8]) -> Option<u64> {
     let mut number = 0;
+    let (eights, rest) = digits.as_chunks::<8>();
+    for eight in eights {
+        number = number << 32 | eight_digits(u64::from_be_bytes(*eight))?;
+    }
     let mut wrong = 0;
-    for &digit in digits {
+    for &digit in rest {
         let value = VALUES[usize::from(digit)];
         wrong |= value;
         number = number << 4 | u64::from(value);
     }
     (wrong < 16).then_some(number)
+}
+
+/// The number that eight digits are, all of them at once, one in each byte.
+#[inline]
+fn eight_digits(text: u64) -> Option<u64> {
+    let each = |byte: u8| u64::from_ne_bytes([byte; 8]);
+    // a byte's first bit says whether it is at least so much; none that is ASCII spills over
+    let at_least = |least: u8| text.wrapping_add(each(0x80 - least));
+    let digits = at_least(b'0') & !at_least(b'9' + 1);
+    let letters = at_least(b'a') & !at_least(b'f' + 1);
+    let fit = (digits | letters) & !text & each(0x80);
+    if fit != each(0x80) {
+        return None;
+    }
+    let letters = (letters & each(0x80)) >> 7;
+    let values = (text & each(0x0f)) + letters * 9;
+    let values = (values | values >> 4) & 0x00ff_00ff_00ff_00ff;
+    let values = (values | values >> 8) & 0x0000_ffff_0000_ffff;
+    Some((values | values >> 16) & 0xffff_ffff)
 }
 
 /// Writes all bytes as lower-case digits.
@@ -50,3 +73,47 @@ static PAIRS: [[u8; 2]; 256] = {
     }
     pairs
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn by_one(digits: &[u8]) -> Option<u64> {
+        digits.iter().try_fold(0, |number, digit| {
+            let value = DIGITS.iter().position(|known| known == digit)?;
+            Some(number << 4 | value as u64)
+        })
+    }
+
+    #[test]
+    fn every_byte_in_every_place() {
+        for len in 1..=16 {
+            for place in 0..len {
+                for byte in 0..=u8::MAX {
+                    let mut digits = b"0123456789abcdef"[..len].to_vec();
+                    digits[place] = byte;
+                    assert_eq!(lower_u64(&digits), by_one(&digits), "{digits:?}");
+                }
+            }
+        }
+    }
+
+    /// Bytes that are no ASCII must not lend their neighbours what they lack.
+    #[test]
+    fn two_wrong_bytes_do_not_make_a_right_one() {
+        for first in 0..=u8::MAX {
+            for second in 0..=u8::MAX {
+                let digits = [b'1', first, second, b'f', b'0', second, first, b'a'];
+                assert_eq!(lower_u64(&digits), by_one(&digits), "{digits:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let bytes = 0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c_u128.to_be_bytes();
+        let mut text = [0; 32];
+        write(&bytes, &mut text);
+        assert_eq!(lower(&text), Some(u128::from_be_bytes(bytes)));
+    }
+}

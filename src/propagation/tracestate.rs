@@ -10,7 +10,7 @@ use super::format::Header;
 /// 32 members, discard all of it; of a key that comes twice, the first counts. What is longer than
 /// 512 characters loses whole members: first the long ones, then those at the end.
 pub(super) fn read(first: &str, header: &Header, carrier: &dyn Extractor) -> TraceState {
-    let mut members = Members(SmallVec::new());
+    let mut members = Members { list: SmallVec::new(), read: 0 };
     match header.each(first, carrier, |value| members.add(value)) {
         Some(()) => members.state(),
         None => TraceState::NONE,
@@ -36,11 +36,16 @@ pub(super) fn write(state: &TraceState) -> Option<String> {
 }
 
 /// At most as many as fit without an allocation.
-struct Members<'a>(SmallVec<[(&'a str, &'a str); MAX_MEMBERS]>);
+struct Members<'a> {
+    list: SmallVec<[(&'a str, &'a str); MAX_MEMBERS]>,
+    /// The length of the headers that they are from.
+    read: usize,
+}
 
 impl<'a> Members<'a> {
     /// Section 3.3.1.1, "list"; empty members are allowed.
     fn add(&mut self, header: &'a str) -> Option<()> {
+        self.read += header.len() + 1;
         let bytes = header.as_bytes();
         let mut at = 0;
         loop {
@@ -61,19 +66,19 @@ impl<'a> Members<'a> {
             if !is_value || !matches!(bytes.get(at), None | Some(b',')) {
                 return None;
             }
-            if self.0.iter().any(|(known, _)| *known == key) {
+            if self.list.iter().any(|(known, _)| *known == key) {
                 continue;
             }
-            if self.0.len() == MAX_MEMBERS {
+            if self.list.len() == MAX_MEMBERS {
                 return None;
             }
-            self.0.push((key, value));
+            self.list.push((key, value));
         }
     }
 
     fn state(&mut self) -> TraceState {
         self.shorten();
-        let members = self.0.iter().copied();
+        let members = self.list.iter().copied();
         TraceState::from_key_value(members.clone())
             .or_else(|_| TraceState::from_key_value(members.filter(|(key, _)| !is_refused(key))))
             .unwrap_or_default()
@@ -81,21 +86,24 @@ impl<'a> Members<'a> {
 
     /// Section 3.3.1.5, "tracestate Limits".
     fn shorten(&mut self) {
+        if self.read <= MAX_LENGTH + 1 {
+            return;
+        }
         let length = |member: &(&str, &str)| member.0.len() + member.1.len() + 2;
-        let mut total: usize = self.0.iter().map(length).sum();
+        let mut total: usize = self.list.iter().map(length).sum();
         if total <= MAX_LENGTH + 1 {
             return;
         }
         // a member's own length is without the comma
         for only_long in [true, false] {
-            for at in (0..self.0.len()).rev() {
+            for at in (0..self.list.len()).rev() {
                 if total <= MAX_LENGTH + 1 {
                     return;
                 }
-                let length = length(&self.0[at]);
+                let length = length(&self.list[at]);
                 if !only_long || length - 1 > LONG_MEMBER {
                     total -= length;
-                    self.0.remove(at);
+                    self.list.remove(at);
                 }
             }
         }
