@@ -163,7 +163,7 @@ const BOUNDS: [Bounds; 8] = [
 ];
 
 /// Instructions that a second `setup_tracing` of the same name costs.
-const SECOND_CALL_AT_MOST: f64 = 40.0;
+const SECOND_CALL_AT_MOST: f64 = 20.0;
 
 const STACK: &str = "OTEL_SETUP_BENCH_STACK";
 const CASE: &str = "OTEL_SETUP_BENCH_CASE";

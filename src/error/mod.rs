@@ -9,7 +9,7 @@ use std::panic::Location;
 use std::time::Duration;
 
 pub(crate) use redact::escape;
-#[cfg(any(test, feature = "otlp-http", feature = "otlp-grpc"))]
+#[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
 pub(crate) use redact::redact_url;
 pub use severity::Severity;
 

@@ -202,7 +202,7 @@ fn conformance() {
     }
     for row in all().filter(|row| SPECIFIED.iter().all(|(name, ..)| *name != row.name)) {
         assert_eq!(row.owner, Owner::Ours, "{} is not in the specification's list", row.name);
-        println!("{:<57} {:<36} {:<24} not read", row.name, "-", ours(row));
+        println!("{:<57} {:<36} {:<36} {:<24} not read", row.name, "-", default_of(row), ours(row));
     }
 }
 
