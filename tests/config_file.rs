@@ -371,3 +371,14 @@ fn the_name_of_the_file_need_not_be_utf8() {
     let propagators = of("OTEL_PROPAGATORS").expect("it is settled");
     assert_eq!((propagators.value.as_str(), propagators.source), ("b3", Source::File));
 }
+
+#[test]
+fn what_is_done_in_place_of_a_simple_processor_is_explained() {
+    let yaml = Yaml::new(&traces(""));
+    let explanation = yaml.setup().with_env(|_| None).explain();
+    let of_file = explanation.ignored().iter().filter(|ignored| ignored.setting == yaml.text());
+    let told: Vec<_> = of_file.map(|ignored| (&*ignored.why, ignored.is_wrong)).collect();
+    let expected = "a simple processor is a batch that is exported at the latest after 10 ms, so \
+                    that no thread of the program waits for an export";
+    assert_eq!(told, [(expected, false)]);
+}

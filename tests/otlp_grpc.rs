@@ -98,10 +98,14 @@ fn variables_choose_it_and_its_endpoint_as_it_is() {
     let collector = GrpcCollector::start([]);
     let (url, target) = (collector.url(), collector.target());
     let protocol = ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
-    for endpoint in
-        [("OTEL_EXPORTER_OTLP_ENDPOINT", &*url), ("OTEL_EXPORTER_OTLP_ENDPOINT", &*target)]
-    {
-        let insecure = ("OTEL_EXPORTER_OTLP_INSECURE", "true");
+    let (general, of_traces) =
+        ("OTEL_EXPORTER_OTLP_INSECURE", "OTEL_EXPORTER_OTLP_TRACES_INSECURE");
+    for (endpoint, insecure) in [
+        (("OTEL_EXPORTER_OTLP_ENDPOINT", &*url), general),
+        (("OTEL_EXPORTER_OTLP_ENDPOINT", &*target), general),
+        (("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", &*target), of_traces),
+    ] {
+        let insecure = (insecure, "true");
         let said = Said::default();
         let env = with_variables(&[protocol, endpoint, insecure]);
         let setup = Setup::new("checkout").with_log_format(LogFormat::Off).with_env(env);
@@ -110,7 +114,7 @@ fn variables_choose_it_and_its_endpoint_as_it_is() {
         assert_eq!(stack.stats().exporters[0].name, "otlp-grpc");
         assert_eq!(said.lines(), Vec::<String>::new());
     }
-    assert_eq!(collector.seen().len(), 2);
+    assert_eq!(collector.seen().len(), 3);
 }
 
 #[cfg(feature = "tls")]

@@ -65,11 +65,22 @@ fn a_certificate_is_trusted_by_the_root_that_was_given() {
     let root = pem_file(&authority.root_pem());
     let (stack, _) = impatient(otlp(&collector).with_certificate(root.path()), &[]);
     exports(&stack);
-    let variable = [("OTEL_EXPORTER_OTLP_CERTIFICATE", root.path())];
-    let (stack, said) = impatient(otlp(&collector), &variable);
-    exports(&stack);
-    assert_eq!(collector.seen().len(), 2);
-    assert_eq!(said.lines(), Vec::<String>::new());
+    let (general, of_traces) =
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE");
+    let other = pem_file(&Authority::new().root_pem());
+    for variables in [
+        &[(general, root.path())][..],
+        &[(of_traces, root.path())],
+        &[(general, other.path()), (of_traces, root.path())],
+    ] {
+        let (stack, said) = impatient(otlp(&collector), variables);
+        exports(&stack);
+        assert_eq!(said.lines(), Vec::<String>::new());
+    }
+    assert_eq!(collector.seen().len(), 4);
+    let wrong = [(general, root.path()), (of_traces, other.path())];
+    let error = fails(&impatient(otlp(&collector), &wrong).0);
+    assert!(error.contains("certificate not trusted"), "{error}");
 }
 
 #[test]
@@ -94,18 +105,19 @@ fn a_client_certificate_is_shown_to_a_collector_that_wants_one() {
 
     let shown = trusting().with_client_certificate(certificate.path(), key.path());
     exports(&impatient(shown, &[]).0);
-    let variables = [
-        ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", certificate.path()),
-        ("OTEL_EXPORTER_OTLP_CLIENT_KEY", key.path()),
-    ];
-    let (stack, said) = impatient(trusting(), &variables);
-    exports(&stack);
-    assert_eq!(collector.seen().len(), 2);
-    assert_eq!(said.lines(), Vec::<String>::new());
+    for of in ["", "TRACES_"] {
+        let variables = ["CLIENT_CERTIFICATE", "CLIENT_KEY"]
+            .map(|what| format!("OTEL_EXPORTER_OTLP_{of}{what}"));
+        let variables = [(&*variables[0], certificate.path()), (&*variables[1], key.path())];
+        let (stack, said) = impatient(trusting(), &variables);
+        exports(&stack);
+        assert_eq!(said.lines(), Vec::<String>::new());
+    }
+    assert_eq!(collector.seen().len(), 3);
 
     let error = fails(&impatient(trusting(), &[]).0);
     assert!(error.contains(&collector.url()), "{error}");
-    assert_eq!(collector.seen().len(), 2);
+    assert_eq!(collector.seen().len(), 3);
 }
 
 #[test]

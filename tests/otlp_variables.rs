@@ -133,14 +133,20 @@ fn endpoints_are_sent_to() {
 /// Of an attempt, of a batch with its attempts, and none at all.
 #[test]
 fn timeouts_end_the_wait_for_a_collector_that_hangs() {
-    for (attempt, batch) in [("30", "120"), ("0", "60"), ("600000", "60")] {
+    let (general, of_traces) = ("OTEL_EXPORTER_OTLP_TIMEOUT", "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT");
+    for (timeout, attempt, batch) in [
+        (general, "30", "120"),
+        (of_traces, "30", "120"),
+        (general, "0", "60"),
+        (general, "600000", "60"),
+    ] {
         let collector = Collector::start(vec![Answer::Hang; 50]);
         let url = collector.url();
         let (stack, said) = stack(
             None,
             &[
                 ("OTEL_EXPORTER_OTLP_ENDPOINT", &url),
-                ("OTEL_EXPORTER_OTLP_TIMEOUT", attempt),
+                (timeout, attempt),
                 ("OTEL_BSP_EXPORT_TIMEOUT", batch),
             ],
         );

@@ -192,6 +192,14 @@ fn flags_levels_formats_and_propagators() {
     let reversed = both.iter().rev().copied().collect::<Vec<_>>();
     assert_eq!(list("Baggage, tracecontext,baggage"), (reversed, vec![]));
     assert_eq!(list("none"), (vec![], vec![]));
+    assert_eq!(list(" B3 ,, b3, "), (vec![PropagatorKind::B3], vec![]));
+    // nothing but separators is as good as empty
+    assert_eq!(list(" , "), (both.clone(), vec![]));
+    let (kinds, found) = list("none,b3");
+    assert_eq!((kinds, found.len()), (vec![PropagatorKind::B3], 1), "{found:?}");
+    let (kinds, found) = list("ottrace,b3");
+    assert_eq!(kinds, [PropagatorKind::B3]);
+    assert!(found[0].starts_with("OTEL_PROPAGATORS: \"ottrace\" is not one of "), "{found:?}");
     let (kinds, found) = list("b4");
     assert_eq!(kinds, both);
     let expected = "OTEL_PROPAGATORS: \"b4\" is not one of tracecontext, baggage, b3, b3multi, \

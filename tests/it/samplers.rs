@@ -14,7 +14,7 @@ use otel_setup::{Sampler, SpanMatch, SpanParent};
 use rand::rngs::SmallRng;
 use rand::{RngCore as _, SeedableRng as _};
 
-use crate::support::{Said, span, spans};
+use crate::support::{Said, span, spans, with_variables};
 use crate::{run, stack};
 
 #[test]
@@ -326,6 +326,31 @@ fn a_rate_limit_counts_traces_and_not_their_spans() {
     assert!(!ask(&sampler, &parent(1, 1, true, ""), 1, "x").0, "a caller's wish is limited");
     assert!(ask(&sampler, &parent(1, 1, false, ""), 1, "x").0);
     assert!(!ask(&Sampler::rate_limited(1.0), &parent(1, 0, true, ""), 1, "x").0);
+}
+
+/// Of 60 traces, by variables alone.
+fn recorded_by(name: &'static str, argument: &'static str) -> usize {
+    let variables =
+        with_variables(&[("OTEL_TRACES_SAMPLER", name), ("OTEL_TRACES_SAMPLER_ARG", argument)]);
+    let (stack, seen) = stack(|s| s.with_env(variables));
+    run(&stack, || (0..60).for_each(|_| tracing::info_span!("root").in_scope(|| {})));
+    spans(&seen).len()
+}
+
+#[test]
+fn our_own_samplers_are_there_by_variable() {
+    for name in ["consistent", "parentbased_consistent"] {
+        assert_eq!(recorded_by(name, "0"), 0, "{name}");
+        assert_eq!(recorded_by(name, "1"), 60, "{name}");
+        let some = recorded_by(name, "0.5");
+        assert!((1..60).contains(&some), "{name}: {some}");
+    }
+    for name in ["rate_limited", "parentbased_rate_limited"] {
+        assert_eq!(recorded_by(name, "0"), 0, "{name}");
+        assert_eq!(recorded_by(name, "1000000000"), 60, "{name}");
+        // one at once, and then one each 1,000 seconds
+        assert_eq!(recorded_by(name, "0.001"), 1, "{name}");
+    }
 }
 
 #[test]

@@ -74,6 +74,10 @@ impl ConfigFile {
         for (place, what) in &loaded.remarks {
             r.findings.told(place, what);
         }
+        let exporters = loaded.traces.iter().flat_map(|traces| &traces.exporters);
+        if exporters.into_iter().any(|exporter| exporter.is_simple) {
+            r.findings.noted(&loaded.path, SIMPLE);
+        }
     }
 
     pub(crate) fn sampler(&self) -> Option<SamplerConfig> {
@@ -166,3 +170,6 @@ fn greatest<T: Ord + Copy>(
     let all: Vec<_> = exporters.iter().filter(|e| !e.is_simple).map(|e| of(&e.batch)).collect();
     (all.iter().copied().flatten().max(), all.windows(2).any(|pair| pair[0] != pair[1]))
 }
+
+const SIMPLE: &str = "a simple processor is a batch that is exported at the latest after 10 ms, so \
+                      that no thread of the program waits for an export";
