@@ -3,12 +3,15 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use opentelemetry::trace::Span as _;
+use opentelemetry::trace::{Link, Span as _, SpanKind, TraceId, TraceState};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
-use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
+use opentelemetry_sdk::trace::{
+    SamplingDecision, SamplingResult, ShouldSample, Span, SpanData, SpanProcessor,
+};
+use otel_setup::Sampler;
 
-use crate::support::{Said, attribute, span};
+use crate::support::{Said, attribute, span, spans};
 use crate::{run, stack};
 
 /// Does what a test says at each of the processor's calls.
@@ -99,4 +102,76 @@ fn one_that_fails_fails_the_flush() {
     let (stack, _seen) = stack(|s| s.with_span_processor(probe));
     let error = stack.flush(Duration::from_secs(10)).expect_err("the disk is full");
     assert!(error.to_string().contains("disk full"), "{error}");
+}
+
+/// Records what it is asked about, and samples nothing.
+#[derive(Debug, Clone)]
+struct RecordOnly;
+
+impl ShouldSample for RecordOnly {
+    fn should_sample(
+        &self,
+        _: Option<&Context>,
+        _: TraceId,
+        _: &str,
+        _: &SpanKind,
+        _: &[KeyValue],
+        _: &[Link],
+    ) -> SamplingResult {
+        SamplingResult {
+            decision: SamplingDecision::RecordOnly,
+            attributes: Vec::new(),
+            trace_state: TraceState::NONE,
+        }
+    }
+}
+
+/// Keeps what has ended.
+#[derive(Debug, Clone, Default)]
+struct Keep(Arc<Mutex<Vec<SpanData>>>);
+
+impl SpanProcessor for Keep {
+    fn on_start(&self, _: &mut Span, _: &Context) {}
+
+    fn on_end(&self, span: SpanData) {
+        self.0.lock().expect("no panic under it").push(span);
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_span_that_is_only_recorded_has_its_events_and_children_for_processors() {
+    let keep = Keep::default();
+    let sampler = Sampler::custom(RecordOnly);
+    let (stack, seen) = stack(|s| s.with_sampler(sampler).with_span_processor(keep.clone()));
+    run(&stack, || {
+        tracing::info_span!("outer", user = "alice").in_scope(|| {
+            tracing::info!("in the outer one");
+            tracing::info_span!("inner").in_scope(|| tracing::warn!("in the inner one"));
+            tracing::info!("again in the outer one");
+        });
+    });
+    assert!(spans(&seen).is_empty(), "it is not sampled, and so not exported");
+    let ended = keep.0.lock().expect("no panic under it");
+    let found: Vec<_> = ended
+        .iter()
+        .map(|span| (&*span.name, span.events.iter().map(|event| &*event.name).collect::<Vec<_>>()))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("inner", vec!["in the inner one"]),
+            ("outer", vec!["in the outer one", "again in the outer one"]),
+        ]
+    );
+    assert_eq!(ended[0].parent_span_id, ended[1].span_context.span_id());
+    assert_eq!(attribute(&ended[1], "user").as_deref(), Some("alice"));
+    assert!(ended.iter().all(|span| !span.span_context.is_sampled()));
 }

@@ -226,7 +226,8 @@ impl Drop for Local {
     }
 }
 
-/// The id of a context's span, if that is local and unsampled.
+/// The id of a context's span, if that is local and records nothing. One that is recorded and not
+/// sampled is for processors, which want its events too.
 #[inline]
 pub(super) fn local_unsampled(context: &Context) -> Option<SpanId> {
     if !context.has_active_span() {
@@ -234,7 +235,7 @@ pub(super) fn local_unsampled(context: &Context) -> Option<SpanId> {
     }
     let span = context.span();
     let context = span.span_context();
-    if context.is_sampled() || context.is_remote() {
+    if context.is_sampled() || context.is_remote() || span.is_recording() {
         return None;
     }
     context.is_valid().then(|| context.span_id())
