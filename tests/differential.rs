@@ -15,13 +15,17 @@ mod support;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use opentelemetry::trace::{Link, SpanId, SpanKind, TraceId, TraceState};
 use opentelemetry::{Context, KeyValue};
-use opentelemetry_sdk::trace::{SamplingDecision, SamplingResult, ShouldSample, SpanData};
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::{
+    SamplingDecision, SamplingResult, ShouldSample, Span, SpanData, SpanProcessor,
+};
 use otel_setup::{LogFormat, Sampler, Setup};
-use program::Program;
+use program::{Program, Sampling};
 use run::Threads;
 use support::{memory, spans};
 
@@ -39,7 +43,13 @@ fn exports_are_equal() {
         if exports.differ() {
             let small = shrunk(&threads, program);
             let steps: Vec<_> = small.steps.iter().map(|step| format!("  {step:?}")).collect();
-            panic!("seed {seed}\n{}\n{}", steps.join("\n"), Exports::of(&threads, &small));
+            panic!(
+                "seed {seed}, {:?}, filter {}\n{}\n{}",
+                small.sampling,
+                small.filter.0,
+                steps.join("\n"),
+                Exports::of(&threads, &small)
+            );
         }
         for line in &exports.ours {
             let name = line.split(' ').nth(1).unwrap_or_default().to_owned();
@@ -82,12 +92,19 @@ impl Exports {
             let setup = Setup::new("differential")
                 .with_env(|_| None)
                 .with_exporter(exporter)
-                .with_sampler(Sampler::parent_based(Sampler::custom(ByName)))
+                .with_sampler(sampler(program.sampling))
+                .with_trace_filter(program.filter.0)
                 .with_log_format(LogFormat::Off);
+            let ended = Ended::default();
+            let is_for_processors = matches!(program.sampling, Sampling::RecordedOnly);
+            let setup =
+                if is_for_processors { setup.with_span_processor(ended.clone()) } else { setup };
             let stack = adjust(setup).build().expect("these settings are right");
             threads.run(program, stack.dispatch(), &stack.tracer_provider());
             stack.flush(Duration::from_secs(10)).expect("nothing is lost");
-            let mut lines = normal(&spans(&seen));
+            // what is only recorded is exported nowhere
+            let seen = if is_for_processors { ended.spans() } else { spans(&seen) };
+            let mut lines = normal(&seen);
             // a span that never ends is a difference too
             lines.push(format!("live {}", stack.stats().live));
             lines
@@ -114,9 +131,20 @@ impl fmt::Display for Exports {
     }
 }
 
-/// Roots whose name begins with `drop` are not sampled.
+fn sampler(sampling: Sampling) -> Sampler {
+    let by_name = |decision| Sampler::custom(ByName(decision));
+    match sampling {
+        Sampling::ByRoot => Sampler::parent_based(by_name(SamplingDecision::Drop)).into(),
+        Sampling::RecordedOnly => {
+            Sampler::parent_based(by_name(SamplingDecision::RecordOnly)).into()
+        }
+        Sampling::EachSpan => by_name(SamplingDecision::Drop),
+    }
+}
+
+/// What becomes of spans whose name begins with `drop`.
 #[derive(Debug, Clone)]
-struct ByName;
+struct ByName(SamplingDecision);
 
 impl ShouldSample for ByName {
     fn should_sample(
@@ -129,11 +157,37 @@ impl ShouldSample for ByName {
         _: &[Link],
     ) -> SamplingResult {
         let decision = if name.starts_with("drop") {
-            SamplingDecision::Drop
+            self.0.clone()
         } else {
             SamplingDecision::RecordAndSample
         };
         SamplingResult { decision, attributes: Vec::new(), trace_state: TraceState::default() }
+    }
+}
+
+/// What processors see.
+#[derive(Debug, Clone, Default)]
+struct Ended(Arc<Mutex<Vec<SpanData>>>);
+
+impl Ended {
+    fn spans(&self) -> Vec<SpanData> {
+        self.0.lock().expect("no panic under it").clone()
+    }
+}
+
+impl SpanProcessor for Ended {
+    fn on_start(&self, _: &mut Span, _: &Context) {}
+
+    fn on_end(&self, span: SpanData) {
+        self.0.lock().expect("no panic under it").push(span);
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        Ok(())
     }
 }
 

@@ -1,5 +1,7 @@
 //! Random programs over everything that a layer can be asked to do.
 
+use tracing::Level;
+
 /// What happens, one step after the other, each on one of the threads.
 #[derive(Debug, Clone)]
 pub(crate) struct Program {
@@ -7,6 +9,20 @@ pub(crate) struct Program {
     /// Whether there may be unsampled spans in it. Under those only a span that declares its kind
     /// can be given another parent, which is one of the differences.
     pub(crate) has_unsampled: bool,
+    pub(crate) sampling: Sampling,
+    /// The trace filter, and the most detailed level that it lets through.
+    pub(crate) filter: (&'static str, Level),
+}
+
+/// What happens to a span whose name begins with `drop`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Sampling {
+    /// It is dropped with all that is below it.
+    ByRoot,
+    /// It is recorded for processors and not sampled; all that is below it is dropped.
+    RecordedOnly,
+    /// It is dropped by itself: the sampler is asked about each span.
+    EachSpan,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -73,6 +89,14 @@ pub(crate) enum Op {
     AddEvent {
         slot: usize,
     },
+    /// A future that runs in the span, with an event and a child span at each of its polls.
+    Task {
+        slot: usize,
+        task: usize,
+    },
+    Poll {
+        task: usize,
+    },
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -88,23 +112,35 @@ impl Program {
         let length = 4 + random.below(44);
         let threads = 1 + random.below(THREADS);
         let has_unsampled = random.below(2) == 0;
+        let sampling = match random.below(4) {
+            0 => Sampling::RecordedOnly,
+            1 => Sampling::EachSpan,
+            _ => Sampling::ByRoot,
+        };
+        let filter = match random.below(6) {
+            0 => ("debug", Level::DEBUG),
+            1 => ("warn", Level::WARN),
+            // directives on spans are decided anew for each
+            2 => ("info,[nowhere]=trace", Level::INFO),
+            _ => ("info", Level::INFO),
+        };
         let steps = (0..length).map(|_| {
             let (thread, op) = (random.below(threads), op(&mut random));
             Step { thread, op: if has_unsampled { op } else { sampled(op) } }
         });
-        Self { steps: steps.collect(), has_unsampled }
+        Self { steps: steps.collect(), has_unsampled, sampling, filter }
     }
 
     pub(crate) fn without(&self, step: usize) -> Self {
         let mut steps = self.steps.clone();
         steps.remove(step);
-        Self { steps, has_unsampled: self.has_unsampled }
+        Self { steps, ..*self }
     }
 }
 
 fn op(random: &mut Random) -> Op {
     let slot = random.below(SLOTS);
-    match random.below(34) {
+    match random.below(38) {
         0..=7 => Op::New { slot, site: random.below(SPAN_SITES), parent: parent(random) },
         8..=13 => Op::Enter { slot },
         14..=18 => Op::Exit { slot },
@@ -118,6 +154,8 @@ fn op(random: &mut Random) -> Op {
         30 => Op::NativeChild { slot },
         31 => Op::SetParent { slot, sampled: random.below(4) > 0 },
         32 => Op::SetAttribute { slot },
+        33 => Op::Task { slot, task: random.below(TASKS) },
+        34..=36 => Op::Poll { task: random.below(TASKS) },
         _ => match random.below(3) {
             0 => Op::SetStatus { slot },
             1 => Op::AddLink { slot },
@@ -158,6 +196,7 @@ impl Random {
 
 pub(crate) const THREADS: usize = 3;
 pub(crate) const SLOTS: usize = 5;
+pub(crate) const TASKS: usize = 2;
 pub(crate) const SPAN_SITES: usize = 8;
 pub(crate) const UNSAMPLED_SITE: usize = 6;
 pub(crate) const EVENT_SITES: usize = 7;

@@ -1,7 +1,10 @@
 //! Runs a program under a stack.
 
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
 use std::thread;
 
 use opentelemetry::trace::{
@@ -10,10 +13,10 @@ use opentelemetry::trace::{
 };
 use opentelemetry::{Context, ContextGuard, KeyValue};
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use tracing::{Dispatch, Level, Span};
+use tracing::{Dispatch, Instrument as _, Level, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-use super::program::{Op, Parent, Program, SLOTS, THREADS};
+use super::program::{Op, Parent, Program, SLOTS, TASKS, THREADS};
 
 /// Threads that run one step at a time, when they are told to.
 pub(crate) struct Threads {
@@ -38,6 +41,15 @@ struct Shared {
     provider: SdkTracerProvider,
     next: Mutex<i64>,
     has_unsampled: bool,
+    /// What the filter refuses is more detailed than this.
+    most: Level,
+    tasks: Mutex<Vec<Option<Task>>>,
+}
+
+/// A future in its span, that any thread may poll.
+struct Task {
+    span: Span,
+    future: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
 impl Threads {
@@ -71,6 +83,8 @@ impl Threads {
             provider: provider.clone(),
             next: Mutex::new(0),
             has_unsampled: program.has_unsampled,
+            most: program.filter.1,
+            tasks: Mutex::new((0..TASKS).map(|_| None).collect()),
         });
         for step in &program.steps {
             let (shared, op) = (shared.clone(), step.op);
@@ -96,6 +110,7 @@ impl Threads {
         self.on(0, move |_| {
             // the registry closes a parent through the current dispatcher
             tracing::dispatcher::with_default(&shared.dispatch, || {
+                shared.tasks.lock().expect("no panic").clear();
                 shared.slots.lock().expect("no panic").clear();
             });
         });
@@ -197,8 +212,43 @@ impl Shared {
                     span.set_status(Status::Ok);
                 }
             }
+            Op::Task { slot, task } => {
+                let numbers = [(); 3].map(|()| self.number());
+                if let Some(span) = self.slot(slot)
+                    // one that is refused can be entered with a layer that wants all spans alone
+                    && self.lets_through(&span)
+                {
+                    let future = Box::pin(work(numbers).instrument(span.clone()));
+                    self.with_task(task, own, |place| *place = Some(Task { span, future }));
+                }
+            }
+            Op::Poll { task } => self.with_task(task, own, |place| {
+                if let Some(task) = place {
+                    let mut context = std::task::Context::from_waker(Waker::noop());
+                    if task.future.as_mut().poll(&mut context).is_ready() {
+                        *place = None;
+                    }
+                }
+            }),
             op => self.extension(op),
         }
+    }
+
+    /// Unless its span is entered on this thread: again inside itself is one of the differences,
+    /// and a future enters its span when it is polled and when it is dropped.
+    fn with_task(&self, task: usize, own: &OfThread, f: impl FnOnce(&mut Option<Task>)) {
+        let mut taken = self.tasks.lock().expect("no panic")[task].take();
+        let is_inside = taken
+            .as_ref()
+            .is_some_and(|task| own.entered.iter().any(|entered| entered.id() == task.span.id()));
+        if !is_inside {
+            f(&mut taken);
+        }
+        self.tasks.lock().expect("no panic")[task] = taken;
+    }
+
+    fn lets_through(&self, span: &Span) -> bool {
+        span.metadata().is_some_and(|metadata| *metadata.level() <= self.most)
     }
 
     fn extension(&self, op: Op) {
@@ -207,7 +257,7 @@ impl Shared {
             Op::NativeChild { slot } => {
                 if let Some(span) = self.slot(slot)
                     // one that the filter refuses has no context, or that of an unsampled parent
-                    && span.metadata().is_some_and(|metadata| metadata.name() != "filtered")
+                    && self.lets_through(&span)
                 {
                     let context = span.context();
                     let tracer = self.provider.tracer("native");
@@ -239,6 +289,19 @@ impl Shared {
             }
             _ => unreachable!("the others are steps of their own"),
         }
+    }
+}
+
+/// Three polls, each with an event and a child, and the last with an end.
+async fn work(numbers: [i64; 3]) {
+    for n in numbers {
+        tracing::info!(n, "polled");
+        tracing::info_span!("plain", n).in_scope(|| {});
+        let mut is_later = false;
+        poll_fn(|_| {
+            if std::mem::replace(&mut is_later, true) { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 }
 
