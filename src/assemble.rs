@@ -219,8 +219,8 @@ fn batch(settings: &Batch) -> BatchConfig {
         schedule_delay: settings.schedule_delay,
         export_timeout: settings.export_timeout,
         max_queue_size: settings.max_queue_size,
+        max_queue_bytes: settings.max_queue_bytes,
         max_export_batch_size: settings.max_export_batch_size,
-        ..BatchConfig::default()
     }
 }
 

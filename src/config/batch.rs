@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::parse::Shown as _;
 use super::resolver::Resolver;
 use super::variables::{
-    BSP_EXPORT_TIMEOUT, BSP_MAX_EXPORT_BATCH_SIZE, BSP_MAX_QUEUE_SIZE, BSP_SCHEDULE_DELAY,
+    BSP_EXPORT_TIMEOUT, BSP_MAX_EXPORT_BATCH_SIZE, BSP_MAX_QUEUE_BYTES, BSP_MAX_QUEUE_SIZE,
+    BSP_SCHEDULE_DELAY,
 };
 
 /// How much each exporter queues and when it exports, for
@@ -33,6 +34,7 @@ pub struct BatchSettings {
     pub(super) schedule_delay: Option<Duration>,
     pub(super) export_timeout: Option<Duration>,
     pub(super) max_queue_size: Option<usize>,
+    pub(super) max_queue_bytes: Option<usize>,
     pub(super) max_export_batch_size: Option<usize>,
 }
 
@@ -67,6 +69,14 @@ impl BatchSettings {
         self
     }
 
+    /// Bytes of spans in the queue of one exporter, by an estimate of the memory that they take:
+    /// 32 MiB by default (`OTEL_RUST_BSP_MAX_QUEUE_BYTES`), one at least. A bound beside that in
+    /// spans; what does not fit in is dropped and counted.
+    pub fn with_max_queue_bytes(mut self, bytes: usize) -> Self {
+        self.max_queue_bytes = Some(bytes);
+        self
+    }
+
     /// Spans in a batch: 512 by default (`OTEL_BSP_MAX_EXPORT_BATCH_SIZE`), one at least, and no
     /// more than there are in the queue.
     pub fn with_max_export_batch_size(mut self, spans: usize) -> Self {
@@ -82,6 +92,7 @@ pub(crate) struct Batch {
     pub(crate) schedule_delay: Option<Duration>,
     pub(crate) export_timeout: Duration,
     pub(crate) max_queue_size: usize,
+    pub(crate) max_queue_bytes: usize,
     pub(crate) max_export_batch_size: usize,
 }
 
@@ -98,10 +109,12 @@ impl Batch {
         }
         let timeout = r.said(|s| s.batch.export_timeout);
         let queue = r.said(|s| s.batch.max_queue_size);
+        let bytes = r.said(|s| s.batch.max_queue_bytes);
         Self {
             schedule_delay: delay,
             export_timeout: r.setting(timeout, &[&BSP_EXPORT_TIMEOUT], EXPORT_TIMEOUT).value,
             max_queue_size: r.setting(queue, &[&BSP_MAX_QUEUE_SIZE], MAX_QUEUE_SIZE).value,
+            max_queue_bytes: r.setting(bytes, &[&BSP_MAX_QUEUE_BYTES], MAX_QUEUE_BYTES).value,
             max_export_batch_size: 0,
         }
         .with_batch_size(r)
@@ -129,4 +142,5 @@ impl Batch {
 pub(crate) const LEAST_SCHEDULE_DELAY: Duration = Duration::from_millis(10);
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_QUEUE_SIZE: usize = 16_384;
+const MAX_QUEUE_BYTES: usize = 32 << 20;
 const MAX_EXPORT_BATCH_SIZE: usize = 512;

@@ -158,6 +158,7 @@ fn shared(exporters: &[FileExporter]) -> (BatchSettings, bool) {
         schedule_delay: delay,
         export_timeout: timeout,
         max_queue_size: queue,
+        max_queue_bytes: None,
         max_export_batch_size: size,
     };
     (batch, differs)

@@ -90,7 +90,7 @@ fn a_value_of_no_use_is_named_and_counts_as_unset() {
 fn the_bounds_of_numbers() {
     for row in honoured().filter(|row| row.kind == Kind::Integer) {
         let told = problems(&with(row, "0"), row);
-        let positive = row.name.starts_with("OTEL_BSP_");
+        let positive = row.name.contains("_BSP_");
         assert_eq!(told.len(), usize::from(positive), "{}=0: {told:?}", row.name);
         for large in ["2147483647", "4294967296", "18446744073709551615"] {
             let told = problems(&with(row, large), row);

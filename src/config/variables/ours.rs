@@ -40,6 +40,14 @@ variables! {
         meaning: "log lines without colours, whatever it is set to",
         code: "[`Setup::with_color`]",
     }
+    BSP_MAX_QUEUE_BYTES: usize = "OTEL_RUST_BSP_MAX_QUEUE_BYTES" {
+        parse: parse::positive,
+        kind: Integer,
+        owner: Owner::Ours,
+        default: "33554432",
+        meaning: "bytes of spans, by estimate, in the queue of one exporter",
+        code: "[`BatchSettings::with_max_queue_bytes`]",
+    }
     FLUSH_TIMEOUT: Duration = "OTEL_RUST_FLUSH_TIMEOUT" {
         parse: parse::millis,
         kind: Duration,
