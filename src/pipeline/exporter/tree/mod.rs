@@ -32,7 +32,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 use opentelemetry_sdk::trace::SpanData;
 use parking_lot::{Condvar, Mutex};
 
@@ -40,7 +40,7 @@ use self::assemble::{Assembler, Trace};
 use self::open::OpenTree;
 use self::paint::{Subject, paint};
 use self::sources::Sources;
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 use self::span::Span;
 use self::terminal::Look;
 use self::text::Charset;
