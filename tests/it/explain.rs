@@ -198,6 +198,7 @@ fn an_argument_that_no_sampler_takes_is_a_warning() {
     assert_eq!(explanation.ignored().len(), 1);
 }
 
+#[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
 #[test]
 fn what_is_set_for_an_exporter_that_is_not_used_is_noted() {
     let nothing = ("nothing that is in effect comes from it".to_owned(), false);
