@@ -66,9 +66,9 @@ impl Exporter {
     /// Prints each finished span on stdout, by opentelemetry-stdout: for development
     /// (`OTEL_TRACES_EXPORTER=console`).
     ///
-    /// A span comes out once, whole and never in between the program's other lines. On a closed
-    /// pipe spans are lost, which is counted and said on stderr. Spans wait at most 200 ms, unless
-    /// `OTEL_BSP_SCHEDULE_DELAY` says otherwise.
+    /// A span comes out once and whole: no log line of this crate's, and nothing that is printed to
+    /// stdout, comes in between. On a closed pipe spans are lost, which is counted and said on
+    /// stderr. Spans wait at most 200 ms, unless `OTEL_BSP_SCHEDULE_DELAY` says otherwise.
     pub fn stdout() -> Self {
         Self(Kind::Stdout)
     }
