@@ -189,6 +189,7 @@ impl Worker {
     fn batch(&mut self) -> Vec<SpanData> {
         let most = self.pace.batch_items;
         let mut batch = std::mem::take(&mut self.rest);
+        batch.reserve(most.min(self.outlet.inlet().queued() + batch.len()));
         while batch.len() < most {
             let Some(chunk) = self.outlet.next() else { break };
             match Arc::try_unwrap(chunk) {

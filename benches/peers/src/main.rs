@@ -9,6 +9,7 @@ mod collector;
 mod hello;
 mod plot;
 mod stacks;
+mod throughput;
 mod work;
 
 use std::fmt::Write as _;
@@ -27,7 +28,16 @@ fn main() -> ExitCode {
     let outcome = match std::env::args().nth(1).as_deref() {
         None => compare(),
         Some("hello") => hello::print(),
-        Some(other) => Err(format!("{other:?} is not a part of this bench; try none, or `hello`")),
+        Some("throughput") => throughput::print(|case, endpoint| {
+            let itself = std::env::current_exe().map_err(|e| e.to_string())?;
+            let mut command = Command::new(itself);
+            command.env(STACK, case).env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint);
+            command.env("OTEL_SERVICE_NAME", "bench").env_remove("RUST_LOG");
+            Ok(command)
+        }),
+        Some(other) => {
+            Err(format!("{other:?} is not a part of this bench; try none, `hello` or `throughput`"))
+        }
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -40,6 +50,9 @@ fn main() -> ExitCode {
 
 /// Sets one stack up and does what the parent says.
 fn child(stack: &str) {
+    if throughput::child(stack) {
+        return;
+    }
     let variable = |name: &str| std::env::var(name).expect("the parent sets it");
     let count: u64 = variable(COUNT).parse().expect("the parent's count is a number");
     let stack = STACKS.iter().find(|s| s.name == stack).expect("the parent knows the stacks");

@@ -7,7 +7,8 @@ use opentelemetry::InstrumentationScope;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::SpanExporter;
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::trace::SdkTracerProvider;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData};
 use tracing_subscriber::prelude::*;
 
 use crate::work::Api;
@@ -63,6 +64,43 @@ fn stock() -> Box<dyn FnOnce()> {
     let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("bench"));
     tracing_subscriber::registry().with(layer).init();
     Box::new(move || drop(provider.shutdown_with_timeout(PATIENCE)))
+}
+
+/// Stock, exporting or discarding; what comes back waits until all is out.
+pub(crate) fn stock_in_waves(is_exporting: bool) -> Box<dyn Fn()> {
+    let builder = SdkTracerProvider::builder();
+    let builder = if is_exporting {
+        builder.with_batch_exporter(otlp())
+    } else {
+        builder.with_batch_exporter(Discard)
+    };
+    let provider = builder.build();
+    let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("bench"));
+    tracing_subscriber::registry().with(layer).init();
+    Box::new(move || provider.force_flush().expect("the collector takes all"))
+}
+
+/// The same with ours.
+pub(crate) fn ours_in_waves(is_exporting: bool) -> Box<dyn Fn()> {
+    let setup = otel_setup::Setup::new("bench").with_log_format(otel_setup::LogFormat::Off);
+    let setup = if is_exporting {
+        setup
+    } else {
+        setup.with_exporter(otel_setup::Exporter::custom(Discard))
+    };
+    let guard = setup.init().expect("the bench is alone in its process");
+    Box::new(move || guard.flush(PATIENCE).expect("the collector takes all"))
+}
+
+/// Frees what it gets.
+#[derive(Debug)]
+struct Discard;
+
+impl opentelemetry_sdk::trace::SpanExporter for Discard {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        drop(batch);
+        Ok(())
+    }
 }
 
 fn init_tracing() -> Box<dyn FnOnce()> {

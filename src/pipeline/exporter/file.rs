@@ -5,12 +5,10 @@ use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
-use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SpanData;
 
-use super::json::json;
+use super::json::JsonEncoder;
 use crate::error::escape;
 use crate::pipeline::export::{BlockingExporter, Failure, Payload, Receipt, Retry};
 
@@ -72,7 +70,7 @@ impl FileExporter {
 pub(super) struct JsonLinesExporter {
     settings: FileExporter,
     file: Option<Lines>,
-    resource: ResourceAttributesWithSchema,
+    encoder: JsonEncoder,
 }
 
 impl JsonLinesExporter {
@@ -81,7 +79,7 @@ impl JsonLinesExporter {
         if let Ok(absolute) = std::path::absolute(&settings.path) {
             settings.path = absolute;
         }
-        Self { settings, file: None, resource: ResourceAttributesWithSchema::default() }
+        Self { settings, file: None, encoder: JsonEncoder::default() }
     }
 
     fn append(&mut self, line: &[u8]) -> io::Result<()> {
@@ -119,12 +117,11 @@ impl BlockingExporter for JsonLinesExporter {
     }
 
     fn set_resource(&mut self, resource: &Resource) {
-        self.resource = ResourceAttributesWithSchema::from(resource);
+        self.encoder.set_resource(resource);
     }
 
     fn encode(&mut self, batch: Vec<SpanData>) -> Result<Payload, Failure> {
-        let resource_spans = group_spans_by_resource_and_scope(batch, &self.resource);
-        let mut line = json(resource_spans).map_err(|error| {
+        let mut line = self.encoder.encode(batch).map_err(|error| {
             let message = format!("the batch cannot be encoded: {error}");
             Failure { message, retry: Retry::Never }
         })?;

@@ -3,9 +3,29 @@
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span, TracesData};
+use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
+use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::SpanData;
 
-/// A `TracesData`, which in JSON is what an export request is.
-pub(super) fn json(mut resource_spans: Vec<ResourceSpans>) -> serde_json::Result<Vec<u8>> {
+/// A `TracesData`, which in JSON is what an export request is, for each batch of one resource's
+/// spans.
+#[derive(Debug, Default)]
+pub(super) struct JsonEncoder {
+    resource: ResourceAttributesWithSchema,
+}
+
+impl JsonEncoder {
+    pub(super) fn set_resource(&mut self, resource: &Resource) {
+        self.resource = ResourceAttributesWithSchema::from(resource);
+    }
+
+    pub(super) fn encode(&mut self, batch: Vec<SpanData>) -> serde_json::Result<Vec<u8>> {
+        json(group_spans_by_resource_and_scope(batch, &self.resource))
+    }
+}
+
+fn json(mut resource_spans: Vec<ResourceSpans>) -> serde_json::Result<Vec<u8>> {
     for batch in &mut resource_spans {
         batch.resource.iter_mut().for_each(|resource| finite(&mut resource.attributes));
         for scope in &mut batch.scope_spans {

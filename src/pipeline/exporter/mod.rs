@@ -15,6 +15,8 @@ mod otlp_grpc;
 mod otlp_http;
 #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
 mod presets;
+#[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+mod protobuf;
 mod stdout;
 #[cfg(all(feature = "tls", any(feature = "otlp-http", feature = "otlp-grpc")))]
 mod tls;

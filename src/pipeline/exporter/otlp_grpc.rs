@@ -11,12 +11,8 @@ use std::time::Instant;
 
 use http::HeaderMap;
 use http::uri::PathAndQuery;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
-use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SpanData;
-use prost::Message as _;
 use tokio::runtime::Runtime;
 use tonic::client::Grpc;
 use tonic::codec::CompressionEncoding;
@@ -29,6 +25,7 @@ use tonic::{Extensions, Request, Status};
 use self::answer::{Problem, failure};
 use self::codec::EncodedCodec;
 use super::otlp::verdict::receipt;
+use super::protobuf::RequestEncoder;
 #[cfg(feature = "tls")]
 use super::tls;
 use crate::config::{Compression, Findings, OtlpConfig};
@@ -44,7 +41,7 @@ pub(super) struct OtlpGrpcExporter {
     shown: String,
     endpoint: Endpoint,
     metadata: MetadataMap,
-    resource: ResourceAttributesWithSchema,
+    encoder: RequestEncoder,
     /// Made by the first attempt, on the thread that drives it.
     runtime: Option<Runtime>,
     /// A connection that the last attempt left in order.
@@ -73,7 +70,7 @@ impl OtlpGrpcExporter {
             shown: redact_url(&config.endpoint.to_string()).trim_end_matches('/').to_owned(),
             endpoint,
             metadata: MetadataMap::from_headers(headers),
-            resource: ResourceAttributesWithSchema::default(),
+            encoder: RequestEncoder::default(),
             runtime: None,
             channel: None,
             config,
@@ -116,12 +113,11 @@ impl BlockingExporter for OtlpGrpcExporter {
     }
 
     fn set_resource(&mut self, resource: &Resource) {
-        self.resource = ResourceAttributesWithSchema::from(resource);
+        self.encoder.set_resource(resource);
     }
 
     fn encode(&mut self, batch: Vec<SpanData>) -> Result<Payload, Failure> {
-        let resource_spans = group_spans_by_resource_and_scope(batch, &self.resource);
-        Ok(Payload::Encoded(ExportTraceServiceRequest { resource_spans }.encode_to_vec()))
+        Ok(Payload::Encoded(self.encoder.encode(&batch)))
     }
 
     fn send(&mut self, payload: &mut Payload, deadline: Instant) -> Result<Receipt, Failure> {

@@ -8,12 +8,8 @@ mod answer;
 use std::time::Instant;
 
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
-use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SpanData;
-use prost::Message as _;
 use ureq::Agent;
 #[cfg(feature = "tls")]
 use ureq::tls::{
@@ -22,6 +18,9 @@ use ureq::tls::{
 
 use self::answer::{accepted, refused, unreachable};
 use super::compress::{compressed, content_encoding};
+#[cfg(feature = "otlp-json")]
+use super::json::JsonEncoder;
+use super::protobuf::RequestEncoder;
 #[cfg(feature = "tls")]
 use super::tls;
 use crate::config::{Findings, OtlpConfig, Protocol};
@@ -37,7 +36,14 @@ pub(crate) struct OtlpHttpExporter {
     shown: String,
     headers: HeaderMap,
     agent: Agent,
-    resource: ResourceAttributesWithSchema,
+    encoding: Encoding,
+}
+
+#[derive(Debug)]
+enum Encoding {
+    Protobuf(RequestEncoder),
+    #[cfg(feature = "otlp-json")]
+    Json(JsonEncoder),
 }
 
 impl OtlpHttpExporter {
@@ -81,7 +87,7 @@ impl OtlpHttpExporter {
             shown: redact_url(&config.endpoint.to_string()),
             headers,
             agent: agent.build().new_agent(),
-            resource: ResourceAttributesWithSchema::default(),
+            encoding: Encoding::of(config.protocol),
             config,
         })
     }
@@ -92,21 +98,35 @@ impl OtlpHttpExporter {
     }
 }
 
+impl Encoding {
+    fn of(protocol: Protocol) -> Self {
+        match protocol {
+            #[cfg(feature = "otlp-json")]
+            Protocol::HttpJson => Self::Json(JsonEncoder::default()),
+            // a protocol whose feature is off is refused before an exporter is opened
+            _ => Self::Protobuf(RequestEncoder::default()),
+        }
+    }
+}
+
 impl BlockingExporter for OtlpHttpExporter {
     fn name(&self) -> &'static str {
         self.config.backend.unwrap_or("otlp-http")
     }
 
     fn set_resource(&mut self, resource: &Resource) {
-        self.resource = ResourceAttributesWithSchema::from(resource);
+        match &mut self.encoding {
+            Encoding::Protobuf(encoder) => encoder.set_resource(resource),
+            #[cfg(feature = "otlp-json")]
+            Encoding::Json(encoder) => encoder.set_resource(resource),
+        }
     }
 
     fn encode(&mut self, batch: Vec<SpanData>) -> Result<Payload, Failure> {
-        let resource_spans = group_spans_by_resource_and_scope(batch, &self.resource);
-        let bytes = match self.config.protocol {
+        let bytes = match &mut self.encoding {
+            Encoding::Protobuf(encoder) => encoder.encode(&batch),
             #[cfg(feature = "otlp-json")]
-            Protocol::HttpJson => super::json::json(resource_spans).map_err(unencodable)?,
-            _ => ExportTraceServiceRequest { resource_spans }.encode_to_vec(),
+            Encoding::Json(encoder) => encoder.encode(batch).map_err(unencodable)?,
         };
         Ok(Payload::Encoded(compressed(bytes, self.config.compression).map_err(unencodable)?))
     }

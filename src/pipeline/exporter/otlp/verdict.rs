@@ -3,13 +3,28 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message;
 
 use crate::pipeline::export::{Receipt, Retry};
 
+/// `ExportTraceServiceResponse`
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::pipeline::exporter) struct Answer {
+    #[prost(message, optional, tag = "1")]
+    partial_success: Option<PartialSuccess>,
+}
+
+/// `ExportTracePartialSuccess`
+#[derive(Clone, PartialEq, Message)]
+struct PartialSuccess {
+    #[prost(int64, tag = "1")]
+    rejected_spans: i64,
+    #[prost(string, tag = "2")]
+    error_message: String,
+}
+
 /// The payload was taken, perhaps not all of it (OTLP specification, "Partial Success").
-pub(in crate::pipeline::exporter) fn receipt(answer: ExportTraceServiceResponse) -> Receipt {
+pub(in crate::pipeline::exporter) fn receipt(answer: Answer) -> Receipt {
     let success = answer.partial_success.unwrap_or_default();
     let message = Some(success.error_message).filter(|message| !message.is_empty());
     Receipt { rejected: u64::try_from(success.rejected_spans).unwrap_or(0), message }

@@ -1,17 +1,18 @@
 //! Requests that are encoded already, so that a retry does not encode them again.
 
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message as _;
 use prost::bytes::BufMut as _;
 use tonic::Status;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+
+use crate::pipeline::exporter::otlp::verdict::Answer;
 
 #[derive(Debug)]
 pub(super) struct EncodedCodec;
 
 impl Codec for EncodedCodec {
     type Encode = Vec<u8>;
-    type Decode = ExportTraceServiceResponse;
+    type Decode = Answer;
     type Encoder = Self;
     type Decoder = Self;
 
@@ -36,11 +37,11 @@ impl Encoder for EncodedCodec {
 }
 
 impl Decoder for EncodedCodec {
-    type Item = ExportTraceServiceResponse;
+    type Item = Answer;
     type Error = Status;
 
     fn decode(&mut self, bytes: &mut DecodeBuf<'_>) -> Result<Option<Self::Item>, Status> {
         // a message that is no answer of OTLP's says nothing about spans
-        Ok(Some(ExportTraceServiceResponse::decode(bytes).unwrap_or_default()))
+        Ok(Some(Answer::decode(bytes).unwrap_or_default()))
     }
 }

@@ -5,7 +5,6 @@ use std::time::{Duration, SystemTime};
 
 use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use http::{HeaderMap, Response};
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message as _;
 use ureq::Body;
 
@@ -13,7 +12,9 @@ use crate::error::redact_url;
 use crate::pipeline::export::{Failure, Receipt, Retry};
 #[cfg(feature = "tls")]
 use crate::pipeline::exporter::otlp::verdict::tls_problem;
-use crate::pipeline::exporter::otlp::verdict::{Status, io_problem, pause, receipt, without};
+use crate::pipeline::exporter::otlp::verdict::{
+    Answer, Status, io_problem, pause, receipt, without,
+};
 
 /// The payload was taken, perhaps not all of it (OTLP specification, "Partial Success").
 pub(super) fn accepted(response: Response<Body>) -> Receipt {
@@ -22,7 +23,7 @@ pub(super) fn accepted(response: Response<Body>) -> Receipt {
         return json(response).map_or_else(Receipt::default, |answer| accepted_json(&answer));
     }
     // a body that is no answer of OTLP's says nothing about spans
-    let answer = body(response).and_then(|bytes| ExportTraceServiceResponse::decode(&*bytes).ok());
+    let answer = body(response).and_then(|bytes| Answer::decode(&*bytes).ok());
     receipt(answer.unwrap_or_default())
 }
 
