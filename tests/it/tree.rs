@@ -390,6 +390,33 @@ fn spans_that_could_not_be_written_are_counted_and_said() {
     );
 }
 
+/// A writer of the user's with a fault.
+#[derive(Debug)]
+struct Panicking;
+
+impl Write for Panicking {
+    fn write(&mut self, _text: &[u8]) -> io::Result<usize> {
+        panic!("a fault in the writer")
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_writer_that_panics_left_spans_that_nobody_counted() {
+    let (stack, tracer, _) = tree(|tree| tree.with_writer(Panicking));
+    drop(tracer.start("first"));
+    let error = stack.flush(SECOND).expect_err("nothing was written");
+    assert!(error.is_lost() && error.to_string().contains("its writer has panicked"), "{error}");
+    drop(tracer.start("second"));
+    let error = stack.shutdown(SECOND).expect_err("nothing was written");
+    assert!(error.is_lost(), "{error}");
+    let stats = stack.stats();
+    assert_eq!((stats.lost(), stats.exporters[0].exported, stats.queued()), (2, 0, 0), "{stats}");
+}
+
 #[test]
 fn spans_are_in_flight_until_their_tree_is_written() {
     let (stack, tracer, paper) = tree(|tree| tree);

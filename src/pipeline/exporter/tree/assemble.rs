@@ -15,6 +15,8 @@ pub(super) struct Assembler {
     spans: usize,
     bytes: usize,
     shown: VecDeque<Shown>,
+    /// Traces that were ever held.
+    arrivals: u64,
 }
 
 /// A trace, ready to be shown.
@@ -30,8 +32,12 @@ pub(super) struct Trace {
 struct Held {
     spans: Vec<Span>,
     bytes: usize,
+    /// The earliest of its spans, in nanoseconds since 1970.
+    start: u64,
     first: Instant,
     last: Instant,
+    /// Which trace it was to come: a batch of them has one `first`.
+    arrival: u64,
 }
 
 /// What is remembered of a trace that was shown: late spans are put in relation to it.
@@ -46,19 +52,19 @@ impl Assembler {
     pub(super) fn admit(&mut self, trace: TraceId, span: Span, bytes: usize, now: Instant) {
         self.spans += 1;
         self.bytes += bytes;
-        let held = self.held.entry(trace).or_insert_with(|| Held {
-            spans: Vec::new(),
-            bytes: 0,
-            first: now,
-            last: now,
+        let held = self.held.entry(trace).or_insert_with(|| {
+            self.arrivals += 1;
+            let arrival = self.arrivals;
+            Held { spans: Vec::new(), bytes: 0, start: u64::MAX, first: now, last: now, arrival }
         });
         held.bytes += bytes;
+        held.start = held.start.min(span.start);
         held.last = now;
         held.spans.push(span);
     }
 
-    /// Traces that are whole, or that nobody should wait for any longer, the oldest first. Where
-    /// spans come from several sources, each of those hands over in its own time.
+    /// Traces that are whole, or that nobody should wait for any longer, in the order of their starts.
+    /// Where spans come from several sources, each of those hands over in its own time.
     pub(super) fn due(&mut self, now: Instant, several_sources: bool) -> Vec<Trace> {
         let due = |id: &TraceId, held: &Held| {
             let shown = self.shown.iter().any(|shown| shown.id == *id);
@@ -70,13 +76,13 @@ impl Assembler {
         traces
     }
 
-    /// Traces that must go to keep within the bounds, the oldest first.
+    /// Traces that must go to keep within the bounds: those that have been here for longest.
     pub(super) fn beyond_bounds(&mut self) -> Vec<Trace> {
         if self.spans <= MOST_SPANS && self.bytes <= MOST_BYTES {
             return Vec::new();
         }
-        let mut by_age: Vec<_> = self.held.iter().map(|(id, held)| (held.first, *id)).collect();
-        by_age.sort_unstable_by_key(|(first, _)| *first);
+        let mut by_age: Vec<_> = self.held.iter().map(|(id, held)| (held.arrival, *id)).collect();
+        by_age.sort_unstable_by_key(|(arrival, _)| *arrival);
         let (mut spans, mut bytes, mut going) = (self.spans, self.bytes, Vec::new());
         for (_, id) in by_age {
             // to half, so that it is not done again for the next span
@@ -101,10 +107,11 @@ impl Assembler {
         self.held.values().any(|held| held.has_part(source))
     }
 
+    /// In the order of their starts, and of two that started at once, in which they came.
     fn take(&mut self, ids: Vec<TraceId>) -> Vec<Trace> {
         let mut taken: Vec<_> =
             ids.into_iter().filter_map(|id| Some((id, self.held.remove(&id)?))).collect();
-        taken.sort_by_key(|(_, held)| held.first);
+        taken.sort_unstable_by_key(|(_, held)| (held.start, held.arrival));
         taken.into_iter().map(|(id, held)| self.leave(id, held)).collect()
     }
 
@@ -115,7 +122,7 @@ impl Assembler {
         let before = at.and_then(|at| self.shown.remove(at));
         let mut now = before.clone().unwrap_or_else(|| Shown {
             id,
-            start: held.spans.iter().map(|span| span.start).min().unwrap_or(0),
+            start: held.start,
             names: HashMap::new(),
         });
         for span in held.spans.iter().rev() {
@@ -139,7 +146,7 @@ impl Held {
 
     /// When it will be shown if nothing more comes.
     fn due(&self, was_shown: bool, several_sources: bool) -> Instant {
-        let quiet = |pause| self.last + pause;
+        let quiet = |pause| (self.last + pause).min(self.first + LONGEST);
         let has_root = self.spans.iter().any(|span| span.parent.is_none());
         let of = |kind| self.spans.iter().filter(|span| span.kind == kind).count();
         if has_root && of(SpanKind::Producer) > of(SpanKind::Consumer) {
@@ -149,7 +156,7 @@ impl Held {
         } else if was_shown || self.spans.iter().any(|span| span.parent_is_remote) {
             quiet(REMOTE)
         } else {
-            quiet(ROOT).min(self.first + LONGEST)
+            quiet(ROOT)
         }
     }
 }
@@ -170,8 +177,9 @@ const CONSUMER: Duration = Duration::from_secs(1);
 /// How long spans wait for a remote parent, which may be in this program too, or for others that
 /// are late as they are.
 const REMOTE: Duration = Duration::from_millis(300);
-/// How long spans wait for a root that is still open while nothing else happens, and at most.
+/// How long spans wait for a root that is still open while nothing else happens.
 const ROOT: Duration = Duration::from_secs(5);
+/// How long the first of them waits for anything, however often something new comes.
 const LONGEST: Duration = Duration::from_secs(30);
 
 const MOST_SPANS: usize = 50_000;

@@ -64,10 +64,11 @@ use crate::pipeline::export::BlockingExporter;
 ///
 /// A trace is shown, at once and whole, when its root has ended. Where spans have a remote parent it
 /// is waited for, 0.3 s, in case it is in this process; where a message was sent, its consumer, 1 s.
-/// A trace whose root stays open is shown in parts: after 5 s without a new span or 30 s in all,
-/// when more than 50,000 spans are held, and at a flush. What comes later is shown as a
-/// continuation of its trace. Spans that could not be written count as dropped, and until they are
-/// written they count as in flight.
+/// A trace whose root stays open is shown in parts: after 5 s without a new span, when more than
+/// 50,000 spans are held, and at a flush. Nothing is waited for longer than 30 s in all, whatever
+/// keeps coming. What comes later is shown as a continuation of its trace. Traces that are shown
+/// together are in the order of their starts. Spans that could not be written count as dropped, also
+/// where the writer has panicked, and until they are written they count as in flight.
 ///
 /// The picture is as wide as the terminal (`COLUMNS` overrides it, 80 columns if neither is known),
 /// in colour on a terminal unless `NO_COLOR` is set, and in ASCII if the locale (`LC_ALL`,
@@ -162,11 +163,8 @@ impl Shared {
     fn show(&mut self, traces: Vec<Trace>, look: Look) {
         for trace in traces {
             let page = look.page(self.writer.is_none());
-            let painted = catch_unwind(AssertUnwindSafe(|| picture(&trace, page)));
-            let written = match painted {
-                Ok(text) => self.write(&text),
-                Err(_) => Err(io::Error::other("a trace could not be drawn")),
-            };
+            let written = catch(|| picture(&trace, page), "the trace could not be drawn")
+                .and_then(|text| catch(|| self.write(&text), "its writer has panicked")?);
             for span in &trace.spans {
                 let settled = self.sources.settled(span.source);
                 match &written {
@@ -201,10 +199,14 @@ pub(crate) fn draw(spans: Vec<SpanData>, width: usize) -> String {
         let (trace, span) = Span::new(span, "test".into(), 0);
         assembler.admit(trace, span, 0, now);
     }
-    let mut traces = assembler.of_source(0);
-    traces.sort_by_key(|trace| trace.spans.iter().map(|span| span.start).min());
+    let traces = assembler.of_source(0);
     let page = terminal::Page { width, colour: false, charset: Charset::Unicode };
     traces.iter().map(|trace| picture(trace, page)).collect()
+}
+
+/// The spans of a trace are accounted for even if what is done with them panics.
+fn catch<R>(call: impl FnOnce() -> R, panicked: &'static str) -> io::Result<R> {
+    catch_unwind(AssertUnwindSafe(call)).map_err(|_| io::Error::other(panicked))
 }
 
 fn picture(trace: &Trace, page: terminal::Page) -> String {

@@ -89,6 +89,56 @@ fn a_root_that_never_ends_is_not_waited_for_without_end() {
 }
 
 #[test]
+fn a_trace_with_a_remote_parent_or_late_spans_was_held_for_as_long_as_something_came() {
+    let (mut remotes, mut lates, mut parent) = (Vec::new(), Vec::new(), None);
+    let made = spans(|tracer| {
+        let call = Context::new().with_span(tracer.start("client"));
+        remotes.extend((0..200).map(|_| tracer.start_with_context("server", &remote(&call))));
+        let root = Context::new().with_span(tracer.start("root"));
+        root.span().end();
+        lates.extend((0..1_334).map(|_| tracer.start_with_context("late", &root)));
+        parent = Some(call);
+        remotes.clear();
+        lates.clear();
+    });
+    for (name, pause) in [("server", 200), ("late", 30)] {
+        let (mut assembler, start) = (Assembler::default(), Instant::now());
+        let admitted: Vec<_> = made
+            .iter()
+            .filter(|span| span.name == name || name == "late" && span.name == "root")
+            .collect();
+        let mut shown = None;
+        for (n, span) in (0..).zip(admitted) {
+            let now = start + millis(n * pause);
+            admit(&mut assembler, vec![span.clone()], now);
+            if shown.is_none() && !due(&mut assembler, now).is_empty() {
+                shown = Some(n * pause);
+            }
+        }
+        assert_eq!(shown, Some(30_000), "{name}");
+    }
+}
+
+#[test]
+fn traces_of_one_batch_came_in_no_order() {
+    let (mut assembler, now) = (Assembler::default(), Instant::now());
+    let mut made = spans(|tracer| {
+        for n in 0..40 {
+            drop(tracer.start(n.to_string()));
+        }
+    });
+    // ended in another order than they started in, and four that started at once
+    made.reverse();
+    let at = made[20].start_time;
+    made[20..24].iter_mut().for_each(|span| span.start_time = at);
+    let mut expected: Vec<_> = made.iter().collect();
+    expected.sort_by_key(|span| span.start_time);
+    let expected: Vec<_> = expected.into_iter().map(|span| span.name.to_string()).collect();
+    admit(&mut assembler, made, now);
+    assert_eq!(due(&mut assembler, now + millis(50)), expected);
+}
+
+#[test]
 fn a_remote_parent_and_a_consumer_are_waited_for() {
     let (mut assembler, start) = (Assembler::default(), Instant::now());
     let mut client = None;
