@@ -60,6 +60,17 @@ fn headers_arrive() {
     header_is(None, &[(HEADERS, "x-key=1")], "x-key", Some("1"));
     header_is(None, &[(HEADERS, " X-Key = a%20b%2Cc , ")], "x-key", Some("a b,c"));
     header_is(None, &[(HEADERS, "x-key=1,x-key=2")], "x-key", Some("2"));
+    // cases of Java's `createExporter_HttpWithGeneralConfiguration`, Go's `TestStringToHeader` and
+    // Datadog's `test_metrics_percent_encoded_value`
+    for (text, expected) in [
+        ("other=header%20value1,x-key=header value2", "header value2"),
+        (" x-key = alice+test ", "alice+test"),
+        ("x-key=DF%3A28,other=false", "DF:28"),
+        ("other=1,x-key=localhost/test", "localhost/test"),
+        ("x-key=hello%20world%2Cvalue%3D1", "hello world,value=1"),
+    ] {
+        header_is(None, &[(HEADERS, text)], "x-key", Some(expected));
+    }
     header_is(
         None,
         &[(HEADERS, "authorization=Basic a=b==")],

@@ -199,10 +199,15 @@ impl<'a> Resolver<'a> {
 
     /// What has just been settled is used in part; whoever said so stays its source.
     pub(crate) fn adjust(&mut self, row: &Row, value: &str, why: String) {
+        self.show(row, value);
+        self.findings.noted(row.name, why);
+    }
+
+    /// As it is used, whatever was said.
+    pub(crate) fn show(&mut self, row: &Row, value: &str) {
         if let Some(settled) = self.settled.iter_mut().rfind(|s| s.setting == row.name) {
             value.clone_into(&mut settled.value);
         }
-        self.findings.noted(row.name, why);
     }
 
     /// A value that turned out to be of no use after all, what is in its place, and in words.

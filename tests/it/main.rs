@@ -24,6 +24,7 @@ mod input;
 mod kafka;
 mod layer;
 mod nesting;
+mod other_suites;
 mod processors;
 mod propagation;
 mod robust;

@@ -1,8 +1,10 @@
 //! Where an OTLP exporter sends to.
 
 use http::Uri;
+use http::uri::PathAndQuery;
 
 use super::{Origin, OtlpSettings, Protocol};
+use crate::config::explain::{Source, Sourced};
 use crate::config::parse::Shown;
 use crate::config::resolver::Resolver;
 use crate::config::variables::{ENDPOINT, INSECURE, TRACES_ENDPOINT, TRACES_INSECURE};
@@ -45,7 +47,29 @@ pub(super) fn endpoint(code: &OtlpSettings, protocol: Protocol, r: &mut Resolver
         },
         default,
     );
-    chosen.map_or_else(|| Uri::from_static(default), |endpoint| endpoint.value.0)
+    let Some(Sourced { value: Endpoint(url), source }) = chosen else {
+        return Uri::from_static(default);
+    };
+    let has_path = url.path_and_query().is_some_and(|path| path.as_str() != "/");
+    if is_grpc && has_path { without_path(url, source, r) } else { url }
+}
+
+/// The methods of a gRPC service are its paths, and no other is asked for.
+fn without_path(url: Uri, source: Source, r: &mut Resolver<'_>) -> Uri {
+    let shown = redact_url(&url.to_string());
+    let mut parts = url.into_parts();
+    parts.path_and_query = Some(PathAndQuery::from_static("/"));
+    let target = Uri::from_parts(parts).expect("with scheme and authority every path is right");
+    let used = redact_url(&target.to_string());
+    let problem = format!("{shown:?} has a path, and gRPC has paths of its own");
+    let instead = format!("{used} is used");
+    r.show(&TRACES_ENDPOINT.row, &used);
+    match source {
+        Source::Variable(name) => r.findings.ignored(name, &problem, &instead),
+        // no error: what the protocol is, a variable may have said
+        _ => r.findings.told("OTLP endpoint", format!("{problem}; {instead}")),
+    }
+    target
 }
 
 /// Whether a file's endpoint, which is a whole URL over HTTP, can be used.
@@ -64,6 +88,10 @@ impl Shown for Endpoint {
 }
 
 fn parsed(text: &str) -> Result<Uri, String> {
+    // it would be cut off, and with it a path that is behind it
+    if text.contains('#') {
+        return Err(format!("{:?} has a fragment, which is sent to nobody", redact_url(text)));
+    }
     let url: Uri = text.parse().map_err(|e| format!("{:?} is not a URL: {e}", redact_url(text)))?;
     match url.scheme_str() {
         Some("http") => Ok(url),

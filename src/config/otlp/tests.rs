@@ -53,6 +53,41 @@ fn endpoints_over_http() {
     assert_eq!(found, [format!("{expected}; http://b/v1/traces is used")]);
 }
 
+/// The path was put behind the fragment, and cut off with it.
+#[cfg(feature = "otlp-http")]
+#[test]
+fn a_fragment_sent_spans_to_the_root_of_the_server() {
+    let (config, found) = resolve(&OtlpSettings::default(), &[(GENERAL, "http://a:1#x")]);
+    assert_eq!(config.endpoint.to_string(), "http://localhost:4318/v1/traces");
+    let expected = format!(
+        "{GENERAL}: \"http://a:1?[redacted]\" has a fragment, which is sent to nobody; \
+         http://localhost:4318/v1/traces is used"
+    );
+    assert_eq!(found, [expected]);
+}
+
+#[cfg(feature = "otlp-grpc")]
+#[test]
+fn a_path_over_grpc_was_dropped_in_silence() {
+    let grpc = || OtlpSettings { protocol: Some(Protocol::Grpc), ..OtlpSettings::default() };
+    let words =
+        "\"http://a:1/v1/traces\" has a path, and gRPC has paths of its own; http://a:1/ is used";
+    for (code, pairs, name) in [
+        (grpc(), &[(GENERAL, "http://a:1/v1/traces")][..], GENERAL),
+        (grpc(), &[(TRACES, "http://a:1/v1/traces")], TRACES),
+        // no error: a variable may have chosen the protocol
+        (
+            OtlpSettings { endpoint: Some("http://a:1/v1/traces".to_owned()), ..grpc() },
+            &[],
+            "OTLP endpoint",
+        ),
+    ] {
+        let (config, found) = resolve(&code, pairs);
+        assert_eq!(config.endpoint.to_string(), "http://a:1/");
+        assert_eq!(found, [format!("{name}: {words}")]);
+    }
+}
+
 #[cfg(feature = "otlp-grpc")]
 #[test]
 fn endpoints_over_grpc() {

@@ -53,8 +53,8 @@ impl OtlpExporter {
     ///
     /// Default: `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` as it is, or `OTEL_EXPORTER_OTLP_ENDPOINT` with
     /// `/v1/traces` added, or `http://localhost:4318/v1/traces`. Over gRPC nothing is added,
-    /// `host:port` is a URL too (see [`with_insecure`](Self::with_insecure)), and the default is
-    /// `http://localhost:4317`.
+    /// `host:port` is a URL too (see [`with_insecure`](Self::with_insecure)), a path is left out with
+    /// a warning, and the default is `http://localhost:4317`. A URL with a fragment is none.
     pub fn with_endpoint(mut self, url: impl Into<String>) -> Self {
         self.0.endpoint = Some(url.into());
         self
