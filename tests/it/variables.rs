@@ -147,9 +147,101 @@ fn samplers_record_what_they_are_asked_to() {
     samples(&[(sampler, "parentbased_traceidratio"), (arg, "0")], [false, true, false]);
     samples(&[(sampler, ""), (arg, "0")], [true, true, false]);
     samples(&[(sampler, "sometimes")], [true, true, false]);
+    // what is counted obeys an unsampled parent, as its own share does not
+    for (name, of_unsampled) in [("consistent", true), ("rate_limited", false)] {
+        let parent_based = format!("parentbased_{name}");
+        samples(&[(sampler, name), (arg, "0")], [false, false, false]);
+        samples(&[(sampler, &parent_based), (arg, "0")], [false, true, false]);
+        samples(&[(sampler, name)], [true, true, of_unsampled]);
+        samples(&[(sampler, &parent_based)], [true, true, false]);
+    }
     for bad in ["-0.1", "NaN", "inf", "1.5", "half"] {
         samples(&[(sampler, "traceidratio"), (arg, bad)], [true, true, true]);
     }
+}
+
+#[test]
+fn a_share_of_the_traces_and_so_many_a_second() {
+    let roots = |name: &str, arg: &str| {
+        let pairs = [("OTEL_TRACES_SAMPLER", name), ("OTEL_TRACES_SAMPLER_ARG", arg)];
+        let (stack, _) = stack(|setup| setup.with_env(with_variables(&pairs)));
+        run(&stack, || (0..4000).for_each(|_| tracing::info_span!("root").in_scope(|| {})));
+        stack.stats().started
+    };
+    for name in ["traceidratio", "parentbased_traceidratio", "consistent"] {
+        // eleven standard deviations
+        let share = roots(name, "0.25");
+        assert!((700..1300).contains(&share), "{name}: {share}");
+    }
+    let limited = roots("rate_limited", "3");
+    assert!((1..1000).contains(&limited), "{limited}");
+}
+
+#[test]
+fn the_trace_filter_of_the_variable_decides_what_is_traced() {
+    let names = |pairs: Pairs<'_>, adjust: fn(Setup) -> Setup| {
+        let (stack, seen) = stack(|setup| adjust(setup.with_env(with_variables(pairs))));
+        run(&stack, || {
+            tracing::debug_span!("debug").in_scope(|| {});
+            tracing::info_span!("info").in_scope(|| {});
+            tracing::warn_span!(target: "elsewhere", "warn").in_scope(|| {});
+        });
+        spans(&seen).into_iter().map(|span| span.name.into_owned()).collect::<Vec<_>>()
+    };
+    let filter = "OTEL_RUST_TRACE_FILTER";
+    assert_eq!(names(&[], |s| s), ["info", "warn"]);
+    assert_eq!(names(&[(filter, " ")], |s| s), ["info", "warn"]);
+    assert_eq!(names(&[(filter, "WARN")], |s| s), ["warn"]);
+    assert_eq!(names(&[(filter, "off,it=debug")], |s| s), ["debug", "info"]);
+    assert_eq!(names(&[(filter, "a=b=c")], |s| s), ["info", "warn"]);
+    assert_eq!(names(&[(filter, "off")], |s| s.with_trace_filter("warn")), ["warn"]);
+    // log lines are another matter
+    assert_eq!(names(&[("RUST_LOG", "off")], |s| s), ["info", "warn"]);
+}
+
+#[test]
+fn a_queue_holds_no_more_than_its_bounds() {
+    /// Waits with its first batch until the test lets go.
+    #[derive(Debug)]
+    struct Held(Mutex<std::sync::mpsc::Receiver<()>>);
+
+    impl SpanExporter for Held {
+        async fn export(&self, _: Vec<SpanData>) -> OTelSdkResult {
+            // an error: the test has let go
+            let _ = self.0.lock().expect("no panic").recv();
+            Ok(())
+        }
+    }
+    let dropped = |pairs: Pairs<'_>, batch: BatchSettings| {
+        let (release, held) = std::sync::mpsc::channel();
+        let exporter = Exporter::custom(Held(Mutex::new(held)));
+        let stack = Setup::new("it")
+            .with_env(with_variables(pairs))
+            .with_exporter(exporter)
+            .with_batch(batch)
+            .with_log_format(otel_setup::LogFormat::Off)
+            .with_diagnostics(|_, _: &str| {})
+            .build()
+            .expect("these settings are right");
+        crate::support::spans_in(&stack, 2000);
+        drop(release);
+        let _ = stack.flush(Duration::from_secs(20));
+        let stats = stack.stats();
+        let exporter = &stats.exporters[0];
+        assert_eq!(exporter.exported + exporter.lost(), 2000, "{stats:?}");
+        exporter.lost()
+    };
+    let open = BatchSettings::new;
+    assert_eq!(dropped(&[], open()), 0);
+    let (spans, bytes) = ("OTEL_BSP_MAX_QUEUE_SIZE", "OTEL_RUST_BSP_MAX_QUEUE_BYTES");
+    for name in [spans, bytes] {
+        assert!(dropped(&[(name, "1")], open()) > 1000, "{name}");
+        // for what is of no use there is the default
+        assert_eq!(dropped(&[(name, "0")], open()), 0, "{name}");
+        assert_eq!(dropped(&[(name, "")], open()), 0, "{name}");
+    }
+    let code = open().with_max_queue_size(5000).with_max_queue_bytes(64 << 20);
+    assert_eq!(dropped(&[(spans, "1"), (bytes, "1")], code), 0);
 }
 
 fn fields(adjust: impl FnOnce(Setup) -> Setup) -> Vec<String> {
