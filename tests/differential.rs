@@ -57,7 +57,7 @@ fn exports_are_equal() {
         }
     }
     // the programs reach what they are meant to
-    for name in ["plain", "fields", "renamed", "status", "failing", "client", "native"] {
+    for name in ["plain", "fields", "renamed", "status", "failing", "client", "native", "deep"] {
         assert!(seen.get(name).is_some_and(|n| *n > programs / 20), "{name} in {seen:?}");
     }
 }

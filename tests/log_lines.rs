@@ -5,7 +5,7 @@ mod support;
 use std::time::Duration;
 
 use opentelemetry::trace::{TraceContextExt as _, Tracer as _};
-use otel_setup::{LogFormat, Setup, setup_tracing};
+use otel_setup::{LogFormat, Sampler, Setup, setup_tracing};
 use support::{Child, child, is_child, memory, run, span};
 
 /// Log lines of one child, without its own messages.
@@ -209,4 +209,37 @@ fn no_log_lines_when_they_are_off() {
     }
     let out = run(&mut child("no_log_lines_when_they_are_off"));
     assert_eq!(out.assert_success().stderr, "");
+}
+
+#[test]
+fn a_line_deep_in_an_unsampled_trace_carries_its_ids() {
+    if is_child("a_line_deep_in_an_unsampled_trace_carries_its_ids") {
+        let setup = Setup::new("lines").with_sampler(Sampler::parent_based(Sampler::always_off()));
+        let _guard = setup.init().expect("nobody was before");
+        let root = tracing::info_span!("root").entered();
+        tracing::info!("at the root");
+        let mut entered = Vec::new();
+        for level in 0..20 {
+            entered.push(tracing::info_span!("inner", level).entered());
+            tracing::info!(level, "on the way in");
+        }
+        drop(root);
+        // every other one, and then the rest
+        for step in [2, 1] {
+            for at in (0..entered.len()).step_by(step).rev() {
+                drop(entered.remove(at));
+                tracing::info!(at, left = entered.len(), "on the way out");
+            }
+        }
+        return;
+    }
+    let out = run(&mut child("a_line_deep_in_an_unsampled_trace_carries_its_ids"));
+    let lines = lines(out.assert_success());
+    assert_eq!(lines.len(), 1 + 20 + 20, "{}", out.stderr);
+    let (last, others) = lines.split_last().expect("there are lines");
+    let (_, ids) = others[0].split_once(" trace_id=").expect("the root's ids");
+    for line in others {
+        assert!(line.ends_with(&format!(" trace_id={ids}")), "{line}");
+    }
+    assert!(last.ends_with("left=0"), "{last}");
 }

@@ -97,6 +97,15 @@ pub(crate) enum Op {
     Poll {
         task: usize,
     },
+    /// A chain of nested spans, all entered, more than a thread keeps without an entry for each.
+    Deep {
+        is_unsampled: bool,
+    },
+    /// Leaves what the thread has entered but for so many, in an order of the seed's.
+    Leave {
+        rest: usize,
+        seed: u64,
+    },
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -140,7 +149,7 @@ impl Program {
 
 fn op(random: &mut Random) -> Op {
     let slot = random.below(SLOTS);
-    match random.below(38) {
+    match random.below(40) {
         0..=7 => Op::New { slot, site: random.below(SPAN_SITES), parent: parent(random) },
         8..=13 => Op::Enter { slot },
         14..=18 => Op::Exit { slot },
@@ -156,6 +165,8 @@ fn op(random: &mut Random) -> Op {
         32 => Op::SetAttribute { slot },
         33 => Op::Task { slot, task: random.below(TASKS) },
         34..=36 => Op::Poll { task: random.below(TASKS) },
+        37 => Op::Deep { is_unsampled: random.below(4) > 0 },
+        38 => Op::Leave { rest: random.below(3), seed: random.next() },
         _ => match random.below(3) {
             0 => Op::SetStatus { slot },
             1 => Op::AddLink { slot },
@@ -169,6 +180,7 @@ fn sampled(op: Op) -> Op {
         Op::New { slot, site: UNSAMPLED_SITE, parent } => Op::New { slot, site: 0, parent },
         Op::Attach { .. } => Op::Attach { sampled: true },
         Op::SetParent { slot, .. } => Op::SetParent { slot, sampled: true },
+        Op::Deep { .. } => Op::Deep { is_unsampled: false },
         op => op,
     }
 }
@@ -182,21 +194,26 @@ fn parent(random: &mut Random) -> Parent {
 }
 
 /// splitmix64: small, and the same everywhere.
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn below(&mut self, bound: usize) -> usize {
+    fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((z ^ (z >> 31)) % bound as u64).expect("it is below a usize")
+        z ^ (z >> 31)
+    }
+
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        usize::try_from(self.next() % bound as u64).expect("it is below a usize")
     }
 }
 
 pub(crate) const THREADS: usize = 3;
 pub(crate) const SLOTS: usize = 5;
 pub(crate) const TASKS: usize = 2;
+pub(crate) const DEEP: usize = 20;
 pub(crate) const SPAN_SITES: usize = 8;
 pub(crate) const UNSAMPLED_SITE: usize = 6;
 pub(crate) const EVENT_SITES: usize = 7;

@@ -16,7 +16,7 @@ use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing::{Dispatch, Instrument as _, Level, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-use super::program::{Op, Parent, Program, SLOTS, TASKS, THREADS};
+use super::program::{DEEP, Op, Parent, Program, Random, SLOTS, TASKS, THREADS};
 
 /// Threads that run one step at a time, when they are told to.
 pub(crate) struct Threads {
@@ -230,7 +230,39 @@ impl Shared {
                     }
                 }
             }),
+            Op::Deep { is_unsampled } => self.deep(is_unsampled, own),
+            Op::Leave { rest, seed } => self.leave(rest, Random(seed), own),
             op => self.extension(op),
+        }
+    }
+
+    /// One span in another, all of them entered.
+    fn deep(&self, is_unsampled: bool, own: &mut OfThread) {
+        for level in 0..=DEEP {
+            let n = self.number();
+            let span = if is_unsampled && level == 0 {
+                tracing::info_span!("drop deep", n)
+            } else {
+                tracing::info_span!("deep", n)
+            };
+            if let Some(id) = span.id() {
+                self.dispatch.enter(&id);
+                own.entered.push(span);
+            }
+        }
+    }
+
+    /// After each that is left, a child shows what is current.
+    fn leave(&self, rest: usize, mut random: Random, own: &mut OfThread) {
+        let n = self.number();
+        // one that is refused is entered with a layer that wants all spans alone
+        let mut seen: Vec<_> =
+            own.entered.iter().filter(|span| self.lets_through(span)).cloned().collect();
+        while seen.len() > rest {
+            let span = seen.swap_remove(random.below(seen.len()));
+            own.entered.retain(|entered| entered.id() != span.id());
+            exit(&self.dispatch, &span);
+            tracing::info_span!("plain", n).in_scope(|| tracing::info!(n, "left one"));
         }
     }
 

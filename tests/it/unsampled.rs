@@ -1,6 +1,9 @@
 //! Spans of a trace that is not sampled: they store nothing, and their context is right all the same.
 
+use std::collections::HashMap;
+
 use opentelemetry::Context;
+use opentelemetry::propagation::TextMapPropagator as _;
 use opentelemetry::trace::{SpanContext, TraceContextExt as _, Tracer as _, TracerProvider as _};
 use otel_setup::{Sampler, Stack};
 use tracing::Span;
@@ -70,6 +73,89 @@ fn deep_unsampled_spans_left_from_the_outside_in_leave_no_context_behind() {
         assert_ne!(current().trace_id(), of_root.trace_id());
         drop(next);
     });
+}
+
+/// Each order is a stride through the spans, and ends with each of them once.
+#[test]
+fn deep_unsampled_spans_left_in_any_order_have_their_context_up_to_the_last() {
+    let (stack, seen) = nothing_sampled();
+    run(&stack, || {
+        for spans in [15, 16, 17, 18, 19, 33] {
+            for stride in (1..spans).filter(|stride| has_whole_cycle(*stride, spans)) {
+                for first in 0..spans {
+                    let order = (0..spans).map(|n| (first + n * stride) % spans);
+                    leave_in_order(spans, order);
+                }
+            }
+        }
+    });
+    assert!(spans(&seen).is_empty());
+    assert_eq!(stack.stats().live, 0);
+}
+
+fn has_whole_cycle(stride: usize, spans: usize) -> bool {
+    (1..spans).all(|n| !(n * stride).is_multiple_of(spans))
+}
+
+/// A root and the spans in it, all entered, and left in this order.
+#[track_caller]
+fn leave_in_order(number: usize, order: impl Iterator<Item = usize>) {
+    let mut entered = vec![Some(tracing::info_span!("root").entered())];
+    let of_root = current();
+    entered.extend((1..number).map(|n| Some(tracing::info_span!("inner", n).entered())));
+    for (left, at) in order.enumerate() {
+        assert_is(&current(), &of_root);
+        let span = entered[at].take().expect("each is left once").exit();
+        if left + 1 < number {
+            let made = tracing::info_span!("made").entered();
+            assert_is(&current(), &of_root);
+            drop(made);
+            // it has the trace of its parent wherever it is entered
+            span.in_scope(|| assert_is(&current(), &of_root));
+        }
+    }
+    assert!(!current().is_valid());
+}
+
+#[test]
+fn a_deep_unsampled_trace_is_the_same_for_every_way_of_asking() {
+    let (stack, seen) = nothing_sampled();
+    run(&stack, || {
+        let root = tracing::info_span!("root").entered();
+        let of_root = current();
+        // the second flag says that the trace id is random
+        let traceparent = format!("00-{}-{}-02", of_root.trace_id(), of_root.span_id());
+        let mut entered = Vec::new();
+        let asked = |span: &Span| {
+            assert_is(&current(), &of_root);
+            assert_is(span.context().span().span_context(), &of_root);
+            assert_is(Span::current().context().span().span_context(), &of_root);
+            let mut headers = HashMap::<String, String>::new();
+            stack.propagator().inject_context(&Context::current(), &mut headers);
+            assert_eq!(headers["traceparent"], traceparent);
+        };
+        for level in 0..DEEP {
+            let span = tracing::info_span!("inner", level).entered();
+            asked(&span);
+            entered.push(span);
+        }
+        // one in three, from the outside in, and then the rest from the inside out
+        let mut at = 0;
+        entered.retain(|_| {
+            at += 1;
+            at % 3 > 0
+        });
+        while let Some(span) = entered.pop() {
+            asked(&span);
+            let left = span.exit();
+            assert_is(left.context().span().span_context(), &of_root);
+        }
+        asked(&root);
+        drop(root);
+        assert!(!current().is_valid());
+    });
+    assert!(spans(&seen).is_empty());
+    assert_eq!(stack.stats().live, 0);
 }
 
 #[test]
