@@ -21,11 +21,10 @@ impl Files {
         Some(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// The one line of a file, unless it is empty.
+    /// The one line of a file.
     pub(super) fn line(&self, path: &str) -> Option<String> {
         let text = self.text(path)?;
-        let line = text.lines().next()?.trim();
-        (!line.is_empty()).then(|| line.to_owned())
+        plain(text.lines().next()?.trim().to_owned())
     }
 
     pub(super) fn exists(&self, path: &str) -> bool {
@@ -33,4 +32,12 @@ impl Files {
     }
 }
 
+/// What names and versions look like: something, on one line, and no longer than anybody would make
+/// them. What others have written need not.
+pub(super) fn plain(text: String) -> Option<String> {
+    let is_plain = !text.is_empty() && text.len() <= LONGEST && !text.chars().any(char::is_control);
+    is_plain.then_some(text)
+}
+
 const MOST: u64 = 1 << 20;
+const LONGEST: usize = 1024;

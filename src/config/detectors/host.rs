@@ -1,12 +1,12 @@
 //! The host and its operating system (semantic conventions, "Host" and "Operating System").
 
 use super::Attributes;
-use super::files::Files;
+use super::files::{Files, plain};
 use crate::config::env::Env;
 
 pub(super) fn host(files: &Files, env: &Env) -> Attributes {
     let mut found = Attributes::new();
-    if let Some(name) = host_name(files).or_else(|| env.text("COMPUTERNAME")) {
+    if let Some(name) = host_name(files).or_else(|| env.text("COMPUTERNAME").and_then(plain)) {
         found.push(("host.name", name.into()));
     }
     found.push(("host.arch", arch(std::env::consts::ARCH).into()));
@@ -39,7 +39,7 @@ fn host_name(files: &Files) -> Option<String> {
     #[cfg(all(unix, not(target_os = "linux")))]
     {
         let uname = rustix::system::uname();
-        return uname.nodename().to_str().ok().map(str::to_owned);
+        return uname.nodename().to_str().ok().map(str::to_owned).and_then(plain);
     }
     #[cfg(any(not(unix), target_os = "linux"))]
     None
@@ -78,6 +78,5 @@ fn assigned(release: &str, name: &str) -> Option<String> {
     let quoted = ['"', '\''].into_iter().find_map(|quote| {
         line.strip_prefix(quote).map(|rest| rest.strip_suffix(quote).unwrap_or(rest))
     });
-    let value = quoted.unwrap_or(line);
-    (!value.is_empty()).then(|| value.replace('\\', ""))
+    plain(quoted.unwrap_or(line).replace('\\', ""))
 }

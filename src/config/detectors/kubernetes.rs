@@ -1,7 +1,7 @@
 //! The pod (semantic conventions, "Kubernetes"). The API server is not asked.
 
 use super::Attributes;
-use super::files::Files;
+use super::files::{Files, plain};
 use crate::config::env::Env;
 
 pub(super) fn kubernetes(files: &Files, env: &Env) -> Attributes {
@@ -9,11 +9,12 @@ pub(super) fn kubernetes(files: &Files, env: &Env) -> Attributes {
     if env.text("KUBERNETES_SERVICE_HOST").is_none() && !files.exists(NAMESPACE) {
         return Attributes::new();
     }
-    let first = |names: &[&str]| names.iter().find_map(|name| env.text(name));
+    let held = |name: &str| env.text(name).and_then(plain);
+    let first = |names: &[&str]| names.iter().find_map(|name| held(name));
     let found = [
         ("k8s.namespace.name", first(NAMESPACE_VARIABLES).or_else(|| files.line(NAMESPACE))),
         // the kubelet makes a pod's name its host's name
-        ("k8s.pod.name", first(POD_NAME).or_else(|| env.text("HOSTNAME"))),
+        ("k8s.pod.name", first(POD_NAME).or_else(|| held("HOSTNAME"))),
         ("k8s.pod.uid", first(POD_UID).or_else(|| pod_uid(files))),
         ("k8s.node.name", first(NODE_NAME)),
         ("k8s.container.name", first(CONTAINER_NAME)),

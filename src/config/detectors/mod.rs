@@ -27,7 +27,9 @@ use super::variables::RESOURCE_DETECTORS;
 /// Something that detects attributes of the resource, for
 /// [`Setup::with_resource_detectors`](crate::Setup::with_resource_detectors).
 ///
-/// None of them asks the network, fails the setup, or delays it by more than 200 ms in all.
+/// None of them asks the network, fails the setup, or delays it by more than 200 ms in all. What
+/// they read, others have written: a name with a control character in it, or longer than 1024 bytes,
+/// is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ResourceDetectorKind {
@@ -163,5 +165,7 @@ impl Choice for ResourceDetectorKind {
 /// In all. Files of the kernel's answer in microseconds.
 pub(super) const BUDGET: Duration = Duration::from_millis(200);
 
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::*;
 
 /// A file system of its own, gone with the test.
-struct Root(PathBuf);
+pub(super) struct Root(pub(super) PathBuf);
 
 impl Root {
-    fn with(files: &[(&str, &str)]) -> Self {
+    pub(super) fn with(files: &[(&str, &str)]) -> Self {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("otel-setup-detect-{}-{number}", std::process::id());
@@ -29,7 +29,7 @@ impl Drop for Root {
     }
 }
 
-fn env(pairs: &'static [(&str, &str)]) -> Env {
+pub(super) fn env(pairs: &'static [(&str, &str)]) -> Env {
     Env::new(move |name| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| OsString::from(v)))
 }
 
