@@ -18,7 +18,7 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{
     BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider, SpanData, SpanExporter,
 };
-use otel_setup::{Exporter, LogFormat, Setup};
+use otel_setup::{BatchSettings, Exporter, LogFormat, Setup};
 
 fn main() -> ExitCode {
     if let Ok(row) = std::env::var(ROW) {
@@ -42,6 +42,7 @@ fn main() -> ExitCode {
         }
     };
     times();
+    alone();
     bursts();
     if held { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -76,32 +77,57 @@ const ROWS: &[Row] = &[
     Row {
         name: "stock",
         what: "BatchSpanProcessor, its defaults: a queue of 2,048 spans",
-        start: |exporter| (stock(exporter, 2_048), None),
+        start: |exporter| (stock(exporter, 2_048, 512), None),
     },
     Row {
         name: "stock-16k",
         what: "BatchSpanProcessor, a queue of 16,384 spans as ours has",
-        start: |exporter| (stock(exporter, 16_384), None),
+        start: |exporter| (stock(exporter, 16_384, 512), None),
     },
     Row {
         name: "ours",
         what: "otel-setup's pipeline",
-        start: |exporter| {
-            let stack = Setup::new("bench")
-                .with_env(|_| None)
-                .with_exporter(Exporter::custom(exporter))
-                .with_log_format(LogFormat::Off)
-                // what is lost is in the table
-                .with_diagnostics(|_, _| {})
-                .build()
-                .expect("these settings are right");
-            (stack.tracer_provider(), Some(stack))
-        },
+        start: |exporter| ours(exporter, BatchSettings::new()),
     },
 ];
 
-fn stock(exporter: Count, queue: usize) -> SdkTracerProvider {
-    let config = BatchConfigBuilder::default().with_max_queue_size(queue).build();
+fn ours(exporter: Count, batch: BatchSettings) -> (SdkTracerProvider, Option<otel_setup::Stack>) {
+    let stack = Setup::new("bench")
+        .with_env(|_| None)
+        .with_exporter(Exporter::custom(exporter))
+        .with_batch(batch)
+        .with_log_format(LogFormat::Off)
+        // what is lost is in the table
+        .with_diagnostics(|_, _| {})
+        .build()
+        .expect("these settings are right");
+    (stack.tracer_provider(), Some(stack))
+}
+
+/// Without a worker, and with one that sleeps until it is told to flush.
+const SLEEPERS: [Row; 3] = [
+    Row {
+        name: "floor",
+        what: "no processor",
+        start: |_| (SdkTracerProvider::builder().build(), None),
+    },
+    Row {
+        name: "stock-16k",
+        what: "BatchSpanProcessor, in batches of 8,192",
+        start: |exporter| (stock(exporter, 16_384, 8_192), None),
+    },
+    Row {
+        name: "ours",
+        what: "otel-setup's pipeline, in batches of 8,192",
+        start: |exporter| ours(exporter, BatchSettings::new().with_max_export_batch_size(8_192)),
+    },
+];
+
+fn stock(exporter: Count, queue: usize, batch: usize) -> SdkTracerProvider {
+    let config = BatchConfigBuilder::default()
+        .with_max_queue_size(queue)
+        .with_max_export_batch_size(batch)
+        .build();
     let processor = BatchSpanProcessor::builder(exporter).with_batch_config(config).build();
     SdkTracerProvider::builder().with_span_processor(processor).build()
 }
@@ -173,7 +199,7 @@ fn times() {
     let floor = medians[0];
     for (row, medians) in ROWS.iter().zip(&medians) {
         let [one, two] = medians.map(|Took { clock, processor }| {
-            format!("{:.0} ({:.0})", per_span(clock), per_span(processor))
+            format!("{:.0} ({:.0})", per_span(clock, SPANS), per_span(processor, SPANS))
         });
         println!("{:<12}{one:>20}{two:>20}", row.name);
     }
@@ -196,6 +222,49 @@ fn times() {
     );
 }
 
+/// What producers do to each other, and nothing else: no worker takes a core from them.
+fn alone() {
+    println!(
+        "\nthe same while the worker sleeps: rounds of {FEW} spans a thread, each flushed before the \
+         next"
+    );
+    println!("{:<12}{:>20}{:>20}", "", "1 thread", "2 threads");
+    let mut rounds = [const { [const { Vec::new() }; 2] }; SLEEPERS.len()];
+    let running = SLEEPERS.each_ref().map(Row::start);
+    for _ in 0..MANY_ROUNDS {
+        for (running, rounds) in running.iter().zip(&mut rounds) {
+            for (threads, rounds) in [1, 2].into_iter().zip(rounds) {
+                rounds.push(together(running, threads, FEW));
+                running.provider.force_flush().ok();
+            }
+        }
+    }
+    let medians = rounds.map(|row| row.map(median));
+    for (row, medians) in SLEEPERS.iter().zip(&medians) {
+        let [one, two] = medians.map(|took| {
+            format!("{:.0} ({:.0})", per_span(took.clock, FEW), per_span(took.processor, FEW))
+        });
+        println!("{:<12}{one:>20}{two:>20}", row.name);
+    }
+    let above = |row: usize, threads: usize, of: fn(&Took) -> Duration| {
+        let [floor, row] = [0, row].map(|row: usize| of(&medians[row][threads - 1]));
+        row.saturating_sub(floor).as_secs_f64()
+    };
+    let ratio = |one: (usize, usize), other: (usize, usize)| {
+        let [clock, processor]: [fn(&Took) -> Duration; 2] =
+            [|took| took.clock, |took| took.processor];
+        let [clock, processor] =
+            [clock, processor].map(|of| above(one.0, one.1, of) / above(other.0, other.1, of));
+        format!("{clock:.2} ({processor:.2})")
+    };
+    println!(
+        "handing over, above the floor: ours at 2 threads is {} of stock's (at most 0.60) and {} of \
+         ours at 1 (at most 1.20)",
+        ratio((2, 2), (1, 2)),
+        ratio((2, 2), (2, 1)),
+    );
+}
+
 /// What one thread took for its spans, at the worst of those that ran together.
 #[derive(Debug, Clone, Copy, Default)]
 struct Took {
@@ -211,9 +280,9 @@ fn median(mut rounds: Vec<Took>) -> Took {
     Took { clock: of(|took| took.clock), processor: of(|took| took.processor) }
 }
 
-fn per_span(took: Duration) -> f64 {
+fn per_span(took: Duration, spans: u64) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "both are far below 2^52")]
-    let nanos = took.as_nanos() as f64 / SPANS as f64;
+    let nanos = took.as_nanos() as f64 / spans as f64;
     nanos
 }
 
@@ -279,5 +348,8 @@ const HAND_OVER: f64 = 1.02;
 const ROUNDS: usize = 15;
 const BURSTS: usize = 11;
 const SPANS: u64 = 20_000;
+/// No more than the buffers that the pipeline keeps for reuse.
+const FEW: u64 = 1_000;
+const MANY_ROUNDS: usize = 301;
 const ROW: &str = "OTEL_SETUP_BENCH_ROW";
 const COUNT: &str = "OTEL_SETUP_BENCH_COUNT";
