@@ -222,6 +222,32 @@ fn answers_in_single_bytes_and_answers_of_garbage_are_still_success() {
 }
 
 #[test]
+fn spans_whose_answer_came_too_late_count_as_dropped_though_they_arrived() {
+    let collector = Collector::failing(Answer::TooLate);
+    let exporter = otlp(&collector).with_timeout(Duration::from_millis(100));
+    let variables = [("OTEL_BSP_EXPORT_TIMEOUT", "50")];
+    let stack = setup(exporter).with_env(with_variables(&variables)).build().expect("it opens");
+    spans_in(&stack, 3);
+    let error = stack.flush(PATIENCE).expect_err("no answer came");
+    assert!(error.to_string().contains("no answer in time from"), "{error}");
+    let stats = &stack.stats().exporters[0];
+    assert_eq!((stats.exported, stats.dropped.by(DropReason::RetryExhausted)), (0, 3), "{stats}");
+    assert_eq!(collector.accepted(), 3);
+}
+
+#[test]
+fn a_batch_whose_answer_came_too_late_is_sent_again_and_counts_once() {
+    let collector = Collector::start([Answer::TooLate]);
+    let stack = stack(otlp(&collector).with_timeout(Duration::from_millis(100)));
+    spans_in(&stack, 3);
+    stack.flush(PATIENCE).expect("the second answer comes");
+    let stats = &stack.stats().exporters[0];
+    assert_eq!((stats.exported, stats.lost()), (3, 0), "{stats}");
+    // at least once is what OTLP promises
+    assert_eq!(collector.accepted(), 6);
+}
+
+#[test]
 fn a_hung_collector_does_not_hold_up_shutdown() {
     let collector = Collector::start([Answer::Hang]);
     let stack = stack(otlp(&collector));

@@ -19,6 +19,8 @@ pub enum Answer {
     Reply(Reply),
     /// Says nothing while the collector lives.
     Hang,
+    /// Takes the spans, and would say so when the client no longer listens.
+    TooLate,
     /// Closes the connection without a word.
     Close,
     /// Closes the connection in the middle of the request, and the port with it.
@@ -313,6 +315,13 @@ fn serve(stream: Box<dyn Stream>, shared: &Shared, address: SocketAddr) {
         shared.changed.notify_all();
         match answer.unwrap_or(Answer::Reply(Reply::new(200))) {
             Answer::Close | Answer::Die => return,
+            Answer::TooLate => {
+                shared.state().accepted += spans;
+                // until the client hangs up
+                let _ = stream.read_to_end(&mut Vec::new());
+                shared.changed.notify_all();
+                return;
+            }
             Answer::Hang => {
                 let for_once = shared.state().fault.is_none();
                 let hangs = |s: &mut State| !s.ended && (for_once || s.fault.is_some());
