@@ -158,7 +158,7 @@ fn of_file(
         .into_iter()
         .map(|(kind, delay)| {
             let delay = delay.filter(|_| !setup.code.batch.has_schedule_delay());
-            (Exporter::from(kind), delay)
+            (Exporter::from(kind), delay.map(|delay| config::delay_of_one(delay, r)))
         })
         .collect();
     let names: Vec<_> = exporters.iter().map(|(exporter, _)| exporter.name()).collect();

@@ -331,6 +331,20 @@ impl Setup {
 
     /// Turns every setting that cannot be used into an error, all of them reported at once, where
     /// a variable would otherwise be warned about and ignored.
+    ///
+    /// An error is what is wrong whoever reads it: a value that does not parse or is out of range, a
+    /// name that is not known, a feature that is off, a variable that no longer exists, an argument
+    /// (`OTEL_TRACES_SAMPLER_ARG`) that the chosen sampler does not take, and in a configuration
+    /// file an option that this crate does not have.
+    ///
+    /// No error is a variable that is right and has no effect *here*: one that the code, a narrower
+    /// variable or a configuration file comes before, one of an exporter that is not in use, one of
+    /// metrics or log records. Variables are set for whole fleets, and the specification itself has
+    /// most of them ignored where there is a configuration file; a program that refused to start
+    /// for that could not be deployed beside others. [`explain`](Self::explain) names each, with its
+    /// reason. Nor is it an error when a machine is to blame, as when a resource detector has not
+    /// answered in time: that is a warning as ever. What a variable that is not looked at holds is
+    /// not looked at either: a bad value hidden by the code is no error.
     pub fn strict(mut self) -> Self {
         self.code.strict = true;
         self

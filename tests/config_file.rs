@@ -16,7 +16,7 @@ use std::time::Duration;
 use opentelemetry::propagation::TextMapPropagator as _;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
-use otel_setup::{LogFormat, Sampler, Setup, Source, Stack};
+use otel_setup::{BatchSettings, LogFormat, Sampler, Setup, Source, Stack};
 use prost::Message as _;
 
 use self::collector::Collector;
@@ -370,6 +370,96 @@ fn the_name_of_the_file_need_not_be_utf8() {
     let of = |setting| explanation.settings().iter().find(|s| s.setting == setting);
     let propagators = of("OTEL_PROPAGATORS").expect("it is settled");
     assert_eq!((propagators.value.as_str(), propagators.source), ("b3", Source::File));
+}
+
+/// What is explained of one variable: each value with its source, and what is told, with whether it
+/// is wrong.
+type Explained = (Vec<(String, Source)>, Vec<(String, bool)>);
+
+fn delays(setup: &Setup) -> Explained {
+    let explanation = setup.explain();
+    let name = "OTEL_BSP_SCHEDULE_DELAY";
+    let shown = explanation.settings().iter().filter(|effective| effective.setting == name);
+    let told = explanation.ignored().iter().filter(|ignored| ignored.setting == name);
+    (
+        shown.map(|effective| (effective.value.clone(), effective.source)).collect(),
+        told.map(|ignored| (ignored.why.clone(), ignored.is_wrong)).collect(),
+    )
+}
+
+fn batches(delays: &[&str]) -> Yaml {
+    let processors: Vec<_> = delays
+        .iter()
+        .map(|delay| match *delay {
+            "simple" => "{simple: {exporter: {console: }}}".to_owned(),
+            delay => format!("{{batch: {{schedule_delay: {delay}, exporter: {{console: }}}}}}"),
+        })
+        .collect();
+    let processors = processors.join(", ");
+    Yaml::new(&format!("file_format: '1.0'\ntracer_provider: {{processors: [{processors}]}}\n"))
+}
+
+#[test]
+fn a_delay_of_a_file_is_shown_as_it_is_used() {
+    let raised = || vec![("the least is 10, which is used".to_owned(), false)];
+    let in_file = |value: &str| (value.to_owned(), Source::File);
+    let yaml = batches(&["5"]);
+    let found = delays(&yaml.setup().with_env(|_| None));
+    assert_eq!(found, (vec![in_file("10")], raised()));
+    // each exporter has its own, behind what is for all
+    let yaml = batches(&["5", "1000", "0", "simple"]);
+    let found = delays(&yaml.setup().with_env(|_| None));
+    let own = ("the exporter's own".to_owned(), Source::Default);
+    let shown = vec![own, in_file("10"), in_file("1000"), in_file("10"), in_file("10")];
+    assert_eq!(found, (shown, raised()));
+    // the code's is for all of them, and so nothing in the file has been raised
+    let batch = BatchSettings::new().with_schedule_delay(Duration::from_millis(50));
+    let found = delays(&yaml.setup().with_env(|_| None).with_batch(batch));
+    assert_eq!(found, (vec![("50".to_owned(), Source::Code)], vec![]));
+}
+
+#[test]
+fn simple_processors_got_a_note_on_a_delay_that_nobody_had_set() {
+    let yaml = batches(&["simple", "simple"]);
+    let found = delays(&yaml.setup().with_env(|_| None));
+    assert_eq!(found, (vec![("10".to_owned(), Source::File)], vec![]));
+    let hidden = ("a configuration file comes in place of it".to_owned(), false);
+    for delay in ["3", "1000"] {
+        let env = with_variables(&[("OTEL_BSP_SCHEDULE_DELAY", delay)]);
+        let found = delays(&yaml.setup().with_env(env));
+        assert_eq!(found, (vec![("10".to_owned(), Source::File)], vec![hidden.clone()]));
+    }
+}
+
+#[test]
+fn strict_takes_no_offence_at_variables_that_a_file_hides() {
+    let yaml = Yaml::new(&traces(""));
+    // wrong, if anybody looked at them
+    let env = [
+        ("OTEL_CONFIG_FILE", yaml.text()),
+        ("OTEL_TRACES_SAMPLER", "sometimes"),
+        ("OTEL_TRACES_SAMPLER_ARG", "0.5"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "none"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "nowhere"),
+        ("OTEL_METRICS_EXPORTER", "otlp"),
+    ];
+    let said = Said::default();
+    let setup = || {
+        let setup = Setup::new("code").with_log_format(LogFormat::Off).strict();
+        setup.with_env(with_variables(&env)).with_diagnostics(said.sink())
+    };
+    drop(setup().build().expect("nothing is wrong"));
+    assert_eq!(said.lines(), [""; 0]);
+    let explanation = setup().explain();
+    for (name, _) in &env[1..] {
+        let told = explanation.ignored().iter().find(|ignored| ignored.setting == *name);
+        assert!(told.is_some_and(|told| !told.is_wrong), "{name}: {explanation}");
+    }
+    // this crate's own are not hidden
+    let ours = [env[0], ("OTEL_RUST_FLUSH_TIMEOUT", "soon")];
+    let setup = setup().with_env(with_variables(&ours));
+    let error = setup.build().map(drop).expect_err("that is no number").to_string();
+    assert!(error.starts_with("OTEL_RUST_FLUSH_TIMEOUT: \"soon\""), "{error}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::explain::Source;
 use super::parse::Shown as _;
 use super::resolver::Resolver;
 use super::variables::{
@@ -99,14 +100,8 @@ pub(crate) struct Batch {
 impl Batch {
     pub(super) fn resolve(r: &mut Resolver<'_>) -> Self {
         let said = r.said(|s| s.batch.schedule_delay);
-        let mut delay =
-            r.optional(said, &[&BSP_SCHEDULE_DELAY], "the exporter's own").map(|delay| delay.value);
-        if let Some(delay) = delay.as_mut().filter(|delay| **delay < LEAST_SCHEDULE_DELAY) {
-            *delay = LEAST_SCHEDULE_DELAY;
-            let least = delay.shown();
-            let why = format!("the least is {least}, which is used");
-            r.adjust(&BSP_SCHEDULE_DELAY.row, &least, why);
-        }
+        let delay = r.optional(said, &[&BSP_SCHEDULE_DELAY], "the exporter's own");
+        let delay = delay.map(|delay| at_least(delay.value, r));
         let timeout = r.said(|s| s.batch.export_timeout);
         let queue = r.said(|s| s.batch.max_queue_size);
         let bytes = r.said(|s| s.batch.max_queue_bytes);
@@ -136,6 +131,22 @@ impl Batch {
         self.max_export_batch_size = size.min(most);
         self
     }
+}
+
+/// The delay of one exporter alone, which a file has set.
+pub(crate) fn delay_of_one(delay: Duration, r: &mut Resolver<'_>) -> Duration {
+    r.settle(&BSP_SCHEDULE_DELAY.row, delay.shown(), Source::File);
+    at_least(delay, r)
+}
+
+/// Of what has just been settled.
+fn at_least(delay: Duration, r: &mut Resolver<'_>) -> Duration {
+    if delay < LEAST_SCHEDULE_DELAY {
+        let least = LEAST_SCHEDULE_DELAY.shown();
+        let why = format!("the least is {least}, which is used");
+        r.adjust(&BSP_SCHEDULE_DELAY.row, &least, why);
+    }
+    delay.max(LEAST_SCHEDULE_DELAY)
 }
 
 /// A worker that never sleeps keeps a core busy.

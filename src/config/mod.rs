@@ -30,7 +30,7 @@ mod variables;
 use std::time::Duration;
 
 pub use batch::BatchSettings;
-pub(crate) use batch::{Batch, LEAST_SCHEDULE_DELAY};
+pub(crate) use batch::{Batch, LEAST_SCHEDULE_DELAY, delay_of_one};
 pub use detectors::ResourceDetectorKind;
 pub(crate) use env::Env;
 pub(crate) use explain::Sourced;

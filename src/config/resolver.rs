@@ -154,8 +154,7 @@ impl<'a> Resolver<'a> {
     fn held(&mut self, row: &Row) -> Held {
         let held = self.env.held(row.name);
         if held != Held::Nothing && self.file.is_some() && row.owner == Owner::Specification {
-            let why = format!("{} is set, and comes in place of it", CONFIG_FILE.row.name);
-            self.findings.noted(row.name, why);
+            self.findings.noted(row.name, "a configuration file comes in place of it");
             return Held::Nothing;
         }
         held

@@ -252,7 +252,6 @@ impl BatchConfig {
         let delay = destination.schedule_delay.or(self.schedule_delay);
         let delay = delay.unwrap_or_else(|| destination.exporter.schedule_delay());
         Pace {
-            // a configuration file's own delays come here as they are
             schedule_delay: delay.max(LEAST_SCHEDULE_DELAY),
             export_timeout: self.export_timeout(),
             batch_items: self.batch_items(),

@@ -214,6 +214,65 @@ fn what_is_set_for_an_exporter_that_is_not_used_is_noted() {
     }
 }
 
+/// What is right and has no effect here is nobody's mistake: variables are set for a whole fleet.
+#[test]
+fn strict_takes_no_offence_at_variables_without_effect() {
+    /// Variables, one of them, and a part of what is told of it.
+    type Case = (&'static [(&'static str, &'static str)], &'static str, &'static str);
+    let first = "what the code says comes first";
+    let unused = "nothing that is in effect comes from it";
+    let cases: &[Case] = &[
+        // wrong, if anybody looked at it
+        (&[("OTEL_BSP_MAX_QUEUE_SIZE", "none")], "OTEL_BSP_MAX_QUEUE_SIZE", first),
+        (&[("OTEL_TRACES_EXPORTER", "unheard-of")], "OTEL_TRACES_EXPORTER", first),
+        (&[("OTEL_METRICS_EXPORTER", "x")], "OTEL_METRICS_EXPORTER", "it is of metrics, "),
+        (
+            &[("OTEL_BLRP_MAX_QUEUE_SIZE", "x")],
+            "OTEL_BLRP_MAX_QUEUE_SIZE",
+            "it is of log records, ",
+        ),
+        (
+            &[("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "9"), ("OTEL_ATTRIBUTE_COUNT_LIMIT", "7")],
+            "OTEL_ATTRIBUTE_COUNT_LIMIT",
+            "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT comes first",
+        ),
+        (&[("OTEL_RUST_OTLP_FILE", "traces.jsonl")], "OTEL_RUST_OTLP_FILE", unused),
+        #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+        (&[("OTEL_EXPORTER_OTLP_HEADERS", "a=b")], "OTEL_EXPORTER_OTLP_HEADERS", unused),
+        #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+        (&[("OTEL_EXPORTER_OTLP_TIMEOUT", "1")], "OTEL_EXPORTER_OTLP_TIMEOUT", unused),
+    ];
+    for (pairs, name, part) in cases {
+        let said = Said::default();
+        let setup = || {
+            Setup::new("checkout")
+                .with_env(with_variables(pairs))
+                .with_exporter(Exporter::none())
+                .with_batch(BatchSettings::new().with_max_queue_size(9))
+                .with_diagnostics(said.sink())
+                .strict()
+        };
+        drop(setup().build().unwrap_or_else(|error| panic!("{name}: {error}")));
+        assert_eq!(said.lines(), [""; 0], "{name}");
+        let explanation = setup().explain();
+        let told = explanation.ignored().iter().filter(|i| i.setting == *name);
+        let told: Vec<_> = told.map(|i| (i.why.contains(part), i.is_wrong)).collect();
+        assert!(told.contains(&(true, false)), "{name}: {explanation}");
+        assert!(told.iter().all(|(_, is_wrong)| !is_wrong), "{name}: {explanation}");
+    }
+}
+
+/// A variable that no longer exists, and one that asks for what is not to be had.
+#[test]
+fn strict_refuses_variables_that_nobody_honours() {
+    for name in ["OTEL_EXPERIMENTAL_CONFIG_FILE", "OTEL_EXPORTER_ZIPKIN_ENDPOINT"] {
+        let setup = Setup::new("checkout").with_env(with_variables(&[(name, "x")]));
+        let setup = setup.with_exporter(Exporter::none());
+        let error = setup.strict().build().map(drop).expect_err(name).to_string();
+        assert!(error.starts_with(name) && error.ends_with("; it has no effect"), "{error}");
+    }
+}
+
 #[test]
 fn a_delay_that_is_raised_is_shown_as_it_is_used() {
     let pairs = &[("OTEL_BSP_SCHEDULE_DELAY", "0")];

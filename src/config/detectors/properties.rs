@@ -130,6 +130,9 @@ fn is_well_formed(key: &str, value: &str) -> bool {
 }
 
 proptest! {
+    // each writes files
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn whatever_is_in_a_file_is_nothing_or_well_formed(
         contents in vec(bytes(), FILES.len()),

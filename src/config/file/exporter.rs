@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::reader::{Field, Fields, Reader};
-use crate::config::{BatchSettings, ExporterKind};
+use crate::config::{BatchSettings, ExporterKind, LEAST_SCHEDULE_DELAY};
 
 /// One exporter and how it is fed.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ fn processor(field: Field, reader: &mut Reader) -> Option<FileExporter> {
     let mut fields = reader.map(field)?;
     let batch = if is_simple {
         // nothing here waits for an export: the shortest delay is what comes nearest to none
-        BatchSettings::new().with_schedule_delay(Duration::ZERO)
+        BatchSettings::new().with_schedule_delay(LEAST_SCHEDULE_DELAY)
     } else {
         batch_settings(&mut fields, reader)
     };
