@@ -10,9 +10,10 @@ use http::Response;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, StatusCode, Version};
 use opentelemetry::Context;
-use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt as _};
+use opentelemetry::trace::{SpanContext, TraceContextExt as _};
 use tracing::Span;
 
+use super::current::Before;
 use super::http::TARGET;
 use crate::exception::is_panic_recorded;
 
@@ -114,10 +115,10 @@ impl Call {
         link: Option<SpanContext>,
         f: impl FnOnce() -> R,
     ) -> R {
+        let before = Before::now();
         let entered = self.traced.span.enter();
-        let parent_id = span_id(&parent);
         let is_traced = Context::map_current(|current| {
-            let is_traced = current.has_active_span() && span_id(current) != parent_id;
+            let is_traced = before.is_replaced_by(current);
             if is_traced && let Some(link) = link {
                 current.span().add_link(link, Vec::new());
             }
@@ -130,6 +131,11 @@ impl Call {
         let result = catch_unwind(AssertUnwindSafe(f));
         drop(entered);
         result.unwrap_or_else(|payload| self.panicked(payload))
+    }
+
+    /// All is sent, though the end has not been seen: no abandonment from here on.
+    pub(super) fn set_complete(&mut self) {
+        self.is_over = true;
     }
 
     /// Another step, inside the span.
@@ -165,7 +171,7 @@ impl Call {
 }
 
 impl Inside<'_> {
-    /// All is sent, though the end has not been seen: no abandonment from here on.
+    /// As [`Call::set_complete`].
     pub(super) fn set_complete(&mut self) {
         *self.is_over = true;
     }
@@ -200,12 +206,4 @@ impl Drop for Call {
 pub(super) fn type_of<E>(_: &E) -> &'static str {
     let name = std::any::type_name::<E>();
     if name.contains("dyn ") { "_OTHER" } else { name }
-}
-
-fn span_id(context: &Context) -> SpanId {
-    if context.has_active_span() {
-        context.span().span_context().span_id()
-    } else {
-        SpanId::INVALID
-    }
 }

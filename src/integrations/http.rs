@@ -32,7 +32,7 @@ pub(super) use rules::HttpServer;
 #[cfg(feature = "tower")]
 pub(super) use said::Said;
 
-use crate::propagation::{HeaderExtractor, HeaderInjector};
+use crate::propagation::{HeaderExtractor, inject_headers_by, remove_headers};
 
 /// The target of the spans of HTTP servers and clients.
 pub(super) const TARGET: &str = "otel_setup::http";
@@ -113,23 +113,30 @@ impl Propagation {
     /// What the headers bring, and nothing of what happens to be current.
     pub(super) fn extract(&self, headers: &http::HeaderMap) -> Context {
         let (nothing, headers) = (Context::new(), HeaderExtractor(headers));
-        match &self.0 {
-            Some(propagator) => propagator.extract_with_context(&nothing, &headers),
-            None => global::get_text_map_propagator(|propagator| {
-                propagator.extract_with_context(&nothing, &headers)
-            }),
-        }
+        self.with(|propagator| propagator.extract_with_context(&nothing, &headers))
     }
 
-    /// Writes the current context.
+    /// Writes the current context, in place of any other.
     pub(super) fn inject(&self, headers: &mut http::HeaderMap) {
-        let mut headers = HeaderInjector(headers);
-        Context::map_current(|current| match &self.0 {
-            Some(propagator) => propagator.inject_context(current, &mut headers),
-            None => global::get_text_map_propagator(|propagator| {
-                propagator.inject_context(current, &mut headers);
-            }),
+        Context::map_current(|current| {
+            self.with(|propagator| inject_headers_by(propagator, current, headers));
         });
+    }
+
+    /// Removes what the headers bring.
+    pub(super) fn remove(&self, headers: &mut http::HeaderMap) {
+        self.with(|propagator| remove_headers(propagator, headers));
+    }
+
+    fn with<R>(&self, f: impl FnOnce(&dyn TextMapPropagator) -> R) -> R {
+        if let Some(propagator) = &self.0 {
+            return f(propagator.as_ref());
+        }
+        let mut f = Some(f);
+        global::get_text_map_propagator(|propagator| {
+            let f = f.take().expect("the global propagator is asked for once");
+            f(propagator)
+        })
     }
 }
 

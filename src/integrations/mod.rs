@@ -8,6 +8,8 @@ pub mod axum;
 #[cfg(any(feature = "tower", feature = "reqwest"))]
 #[cfg_attr(not(feature = "tower"), expect(dead_code, reason = "a client alone needs half of it"))]
 mod call;
+#[cfg(any(feature = "tower", feature = "reqwest", feature = "kafka"))]
+mod current;
 #[cfg(any(feature = "tower", feature = "reqwest"))]
 #[cfg_attr(not(feature = "tower"), expect(dead_code, reason = "a client alone needs half of it"))]
 mod http;

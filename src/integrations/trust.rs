@@ -17,6 +17,8 @@ pub enum Trust {
     #[default]
     Continue,
     /// The request starts a trace of its own, sampled as any other, with a link to the span that it
-    /// says it comes from. Its baggage is dropped.
+    /// says it comes from. Its baggage is dropped, and the propagator's headers are removed from the
+    /// request, so that nothing of them is sent on by whoever forwards it. A request that is skipped
+    /// loses them, too; under [`Continue`](Self::Continue) it keeps them as they are.
     Edge,
 }

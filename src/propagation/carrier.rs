@@ -4,9 +4,12 @@
 //! those for the `http` crate and for tonic.
 
 use http::header::{GetAll, HeaderMap, HeaderName, HeaderValue};
-use opentelemetry::propagation::{Extractor, Injector};
+use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
+use opentelemetry::{Context, global};
+use smallvec::SmallVec;
 
 use super::format::second;
+use super::own::is_own;
 
 /// Reads a context from HTTP headers.
 ///
@@ -43,7 +46,9 @@ impl Extractor for HeaderExtractor<'_> {
 /// Writes a context into HTTP headers, in place of what an earlier hop may have left there.
 ///
 /// What cannot be a header (of a propagator that is not ours, say) is left out. A new `traceparent`
-/// removes an old `tracestate`, which belongs to the old one.
+/// removes an old `tracestate`, which belongs to the old one. Of the rest, an injector does not know
+/// whether something will take its place: to send on a request that came from somebody else, use
+/// [`inject_headers`], which leaves nothing of his.
 #[derive(Debug)]
 pub struct HeaderInjector<'a>(pub &'a mut HeaderMap);
 
@@ -64,6 +69,64 @@ impl Injector for HeaderInjector<'_> {
     fn reserve(&mut self, additional: usize) {
         // only a hint, and a map has a largest size
         let _ = self.0.try_reserve(additional);
+    }
+}
+
+/// Writes the current context into HTTP headers by the global propagator, in place of all that an
+/// earlier hop may have left there.
+///
+/// Headers of the propagator that are there already are removed, whether or not there is something
+/// to take their place: the `baggage` of whoever sent a request does not go along with our
+/// `traceparent`. Outside of every trace, and without baggage, nothing is changed.
+///
+/// ```
+/// let mut headers = http::HeaderMap::new();
+/// otel_setup::propagation::inject_headers(&mut headers);
+/// ```
+pub fn inject_headers(headers: &mut HeaderMap) {
+    Context::map_current(|current| {
+        global::get_text_map_propagator(|propagator| {
+            inject_headers_by(propagator, current, headers);
+        });
+    });
+}
+
+/// As [`inject_headers`], any context by any propagator.
+pub fn inject_headers_by(
+    propagator: &dyn TextMapPropagator,
+    context: &Context,
+    headers: &mut HeaderMap,
+) {
+    propagator.inject_context(context, &mut Replacing { propagator, headers, is_clean: false });
+}
+
+/// Removes what an earlier hop may have left of a context.
+pub(crate) fn remove_headers(propagator: &dyn TextMapPropagator, headers: &mut HeaderMap) {
+    let old = headers.keys().filter(|name| is_own(propagator, name.as_str())).cloned();
+    let old: SmallVec<[HeaderName; 3]> = old.collect();
+    for name in old {
+        headers.remove(name);
+    }
+}
+
+/// Removes the old headers once there is a new one.
+struct Replacing<'a> {
+    propagator: &'a dyn TextMapPropagator,
+    headers: &'a mut HeaderMap,
+    is_clean: bool,
+}
+
+impl Injector for Replacing<'_> {
+    fn set(&mut self, key: &str, value: String) {
+        if !self.is_clean {
+            remove_headers(self.propagator, self.headers);
+            self.is_clean = true;
+        }
+        HeaderInjector(self.headers).set(key, value);
+    }
+
+    fn reserve(&mut self, additional: usize) {
+        HeaderInjector(self.headers).reserve(additional);
     }
 }
 

@@ -17,6 +17,8 @@ mod env;
 mod format;
 mod hex;
 mod jaeger;
+#[cfg(any(feature = "http", feature = "kafka"))]
+mod own;
 mod propagator;
 mod relation;
 mod task;
@@ -29,12 +31,16 @@ pub use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 pub use opentelemetry::trace::{SpanContext, TraceId};
 pub use opentelemetry::{Context, ContextGuard};
 
+#[cfg(any(feature = "tower", feature = "reqwest"))]
+pub(crate) use carrier::remove_headers;
 #[cfg(feature = "http")]
-pub use carrier::{HeaderExtractor, HeaderInjector};
+pub use carrier::{HeaderExtractor, HeaderInjector, inject_headers, inject_headers_by};
 #[cfg(feature = "tonic")]
 pub use carrier::{MetadataExtractor, MetadataInjector};
 pub use current::{current_span_context, current_trace_id, extract, inject, inject_context};
 pub use env::{extract_env, extract_env_by, inject_env, inject_env_by};
+#[cfg(feature = "kafka")]
+pub(crate) use own::is_own;
 pub use propagator::Propagator;
 pub use relation::Relation;
 pub use task::{CurrentTrace, InTrace, TraceFutureExt, spawn_thread};

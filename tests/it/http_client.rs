@@ -140,6 +140,19 @@ fn the_header_of_somebody_else_is_replaced() {
 }
 
 #[test]
+fn the_baggage_of_somebody_else_does_not_go_along() {
+    let _capture = capture();
+    let mut request = get("http://a/");
+    for (name, value) in [("traceparent", "00-stale"), ("tracestate", "a=1"), ("baggage", "a=1")] {
+        request.headers_mut().insert(name, value.parse().expect("it is valid"));
+    }
+    let both = Propagator::composite([Propagator::trace_context(), Propagator::baggage()]);
+    let sent = send(both, request).into_body();
+    let names: Vec<_> = sent.keys().map(http::HeaderName::as_str).collect();
+    assert_eq!(names, ["traceparent"]);
+}
+
+#[test]
 fn client_and_server_are_one_trace() {
     let capture = capture();
     let server = ServerLayer::new().with_propagator(capture.stack().propagator());

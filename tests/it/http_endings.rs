@@ -202,6 +202,15 @@ fn a_body_that_was_sent_by_its_length_may_be_dropped() {
 }
 
 #[test]
+fn a_stream_that_is_promised_to_be_empty_may_be_dropped() {
+    let (stack, seen) = stack(|setup| setup);
+    let response = Response::builder().header("content-length", 0).body(Frames::endless(&[]));
+    let body = response_of(&stack, response.expect("it is valid")).into_body();
+    run(&stack, || drop(body));
+    is_whole(&seen);
+}
+
+#[test]
 fn a_bodiless_response_may_be_dropped() {
     for status in
         [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED, StatusCode::SWITCHING_PROTOCOLS]

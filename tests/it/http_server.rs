@@ -1,18 +1,21 @@
 //! The server layer: what a request's span says, and whose child it is.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use axum::http::{Method, Request, StatusCode, Version};
+use axum::http::{Method, Request, Response, StatusCode, Version};
 use axum::routing::{get, post};
+use http_body_util::BodyExt as _;
 use opentelemetry::baggage::BaggageExt as _;
 use opentelemetry::trace::{SpanContext, SpanId, SpanKind, Status, TraceContextExt as _, TraceId};
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SpanData};
-use otel_setup::tower::{ServerLayer, Trust};
+use otel_setup::propagation::Propagator;
+use otel_setup::tower::{ClientLayer, ServerLayer, Trust};
 use otel_setup::{Sampler, Setup, Stack};
-use tower::ServiceExt as _;
+use tower::{ServiceBuilder, ServiceExt as _, service_fn};
 
 use crate::support::{attribute, span, spans};
 use crate::{run, stack};
@@ -317,6 +320,87 @@ fn a_request_whose_span_is_refused_still_carries_its_trace_on() {
     let child = one(&seen);
     assert_eq!(child.name, "child");
     assert_eq!((child.span_context.trace_id(), child.parent_span_id), (TRACE, REMOTE));
+}
+
+#[test]
+fn a_request_whose_span_is_refused_is_no_part_of_what_is_open_around_it() {
+    let (stack, seen) = stack(|setup| setup.with_trace_filter("info,otel_setup::http=off"));
+    for (traceparent, parent) in [(Some(SAMPLED), REMOTE), (None, SpanId::INVALID)] {
+        seen.reset();
+        let mut request = request("GET", "/child");
+        if let Some(traceparent) = traceparent {
+            request = request.header("traceparent", traceparent);
+        }
+        let app = app(&stack, |layer| layer);
+        run(&stack, || {
+            let _connection = tracing::info_span!("connection").entered();
+            block_on(app.oneshot(bare(request))).expect("it answers");
+        });
+        assert_eq!(span(&seen, "child").parent_span_id, parent);
+    }
+}
+
+/// The context in what a proxy under the layer sends on of a stranger's request.
+fn forwarded(stack: &Stack, propagator: &Propagator, layer: ServerLayer) -> Vec<String> {
+    let upstream = service_fn(async |request: Request<Body>| {
+        let headers = request.headers().iter();
+        let text = headers.map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()));
+        let text: Vec<_> = text.filter(|text| !text.contains("accept")).collect();
+        Ok::<_, Infallible>(Response::builder().body(text.join("\n")).unwrap())
+    });
+    let proxy = ServiceBuilder::new()
+        .layer(layer.with_propagator(propagator.clone()))
+        .layer(ClientLayer::new().with_propagator(propagator.clone()))
+        .service(upstream);
+    let strange = request("GET", "/")
+        .header("accept", "*/*")
+        .header("traceparent", SAMPLED)
+        .header("tracestate", "theirs=1")
+        .header("baggage", "user=admin")
+        .header("x-b3-sampled", "1")
+        .header("uber-trace-id", "7:9:0:1")
+        .header("uberctx-user", "admin");
+    let sent = run(stack, || {
+        block_on(async {
+            let response = proxy.oneshot(bare(strange)).await.expect("it answers");
+            response.into_body().collect().await.expect("it is sent whole").to_bytes()
+        })
+    });
+    let mut lines: Vec<_> = String::from_utf8_lossy(&sent).lines().map(ToOwned::to_owned).collect();
+    lines.sort();
+    lines
+}
+
+fn w3c() -> Propagator {
+    Propagator::composite([Propagator::trace_context(), Propagator::baggage()])
+}
+
+fn all_formats() -> Propagator {
+    Propagator::composite([w3c(), Propagator::b3(), Propagator::jaeger()])
+}
+
+#[test]
+fn a_strangers_baggage_is_not_sent_on_over_the_edge() {
+    for filter in ["info", "info,otel_setup::http=off"] {
+        let (stack, _) = stack(|setup| setup.with_trace_filter(filter));
+        let layer = ServerLayer::new().with_trust(Trust::Edge);
+        let sent = forwarded(&stack, &all_formats(), layer);
+        let theirs =
+            |text: &&String| ["admin", "theirs", "0707", "x-b3"].iter().any(|t| text.contains(t));
+        assert_eq!(sent.iter().find(theirs), None, "{filter}: {sent:?}");
+        assert_eq!(sent.is_empty(), filter != "info", "{sent:?}");
+    }
+}
+
+#[test]
+fn a_skipped_request_is_sent_on_as_it_came_unless_over_the_edge() {
+    let (stack, _) = stack(|setup| setup);
+    let skipping = || ServerLayer::new().with_skip(|_, _| true);
+    let trusted = forwarded(&stack, &all_formats(), skipping());
+    assert_eq!(trusted.len(), 6, "{trusted:?}");
+    assert!(trusted.contains(&format!("traceparent: {SAMPLED}")), "{trusted:?}");
+    let edge = forwarded(&stack, &w3c(), skipping().with_trust(Trust::Edge));
+    assert_eq!(edge, ["uber-trace-id: 7:9:0:1", "uberctx-user: admin", "x-b3-sampled: 1"]);
 }
 
 #[test]

@@ -12,7 +12,8 @@ use tracing::field::Empty;
 use tracing::{Span, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-use super::{Process, Propagation, TARGET, handler, key_text};
+use super::handler::{self, Handling};
+use super::{Process, Propagation, TARGET, key_text};
 use crate::propagation::Relation;
 
 /// How messages that are received are traced.
@@ -94,7 +95,7 @@ impl ConsumerTracing {
         F: Future<Output = Result<T, E>>,
         E: fmt::Display,
     {
-        Process::new(self.process_span(message), handler)
+        Process::new(self.handling(message), handler)
     }
 
     /// Runs a handler in the `process` span of its message, as [`process`](Self::process), on this
@@ -112,7 +113,7 @@ impl ConsumerTracing {
         M: Message,
         E: fmt::Display,
     {
-        handler::run(&self.process_span(message), handler)
+        handler::run(self.handling(message), handler)
     }
 
     /// Runs a handler that takes a batch as a whole in one `process` span with a link to the sender
@@ -130,7 +131,7 @@ impl ConsumerTracing {
         F: Future<Output = Result<T, E>>,
         E: fmt::Display,
     {
-        Process::new(self.process_batch_span(messages), handler)
+        Process::new(self.handling_batch(messages), handler)
     }
 
     /// As [`process_batch`](Self::process_batch), on this thread.
@@ -147,12 +148,32 @@ impl ConsumerTracing {
         M: Message + 'm,
         E: fmt::Display,
     {
-        handler::run(&self.process_batch_span(messages), handler)
+        handler::run(self.handling_batch(messages), handler)
     }
 
     /// The `process` span of a message, for a handler that is none of the above.
+    ///
+    /// Where a filter refuses the span, what happens inside of it is not part of the message's
+    /// trace, which the handlers above take care of: attach [`extract`](Self::extract)'s context.
     pub fn process_span<M: Message>(&self, message: &M) -> Span {
-        self.relation.span(&self.extract(message), || {
+        self.span_after(&self.extract(message), message)
+    }
+
+    fn handling<M: Message>(&self, message: &M) -> Handling {
+        let sender = self.extract(message);
+        let span = self.span_after(&sender, message);
+        Handling::new(span, self.relation.parent(&sender))
+    }
+
+    fn handling_batch<'m, M>(&self, messages: impl IntoIterator<Item = &'m M>) -> Handling
+    where
+        M: Message + 'm,
+    {
+        Handling::new(self.process_batch_span(messages), Context::current())
+    }
+
+    fn span_after<M: Message>(&self, sender: &Context, message: &M) -> Span {
+        self.relation.span(sender, || {
             let topic = message.topic();
             info_span!(
                 target: TARGET,

@@ -6,6 +6,8 @@ use opentelemetry::Context;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use rdkafka::message::{Header, Headers, OwnedHeaders};
 
+use crate::propagation::is_own;
+
 /// Reads a context from the headers of a message.
 ///
 /// Names are compared without regard to case. A null or binary value counts as absent. Of several
@@ -83,8 +85,7 @@ pub fn inject_context(
     }
     let kept = headers.map_or_else(OwnedHeaders::new, |headers| {
         let is_ours = |key: &str| {
-            let own = |name: &str| name.eq_ignore_ascii_case(key);
-            propagator.fields().any(own) || new.0.iter().any(|(name, _)| own(name))
+            is_own(propagator, key) || new.0.iter().any(|(name, _)| name.eq_ignore_ascii_case(key))
         };
         without(headers, is_ours)
     });

@@ -39,9 +39,9 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         let Self { inner, options } = self;
-        let (parent, link) = origin(options.trust, &options.propagation, request.headers());
+        let (parent, link) = origin(options.trust, &options.propagation, request.headers_mut());
         let mut call = {
             let _parent = parent.clone().attach();
             let path = request.uri().path_and_query().cloned();

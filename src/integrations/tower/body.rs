@@ -24,8 +24,16 @@ pin_project! {
 impl<B: Body> ResponseBody<B> {
     /// With `call`, the span ends with this body; with `None` it has nothing to do with it.
     /// `length` is what the head promises, if it does.
-    pub(in crate::integrations) fn new(inner: B, call: Option<Call>, length: Option<u64>) -> Self {
+    pub(in crate::integrations) fn new(
+        inner: B,
+        mut call: Option<Call>,
+        length: Option<u64>,
+    ) -> Self {
         let remaining = length.or_else(|| inner.size_hint().exact());
+        if let (Some(0), Some(call)) = (remaining, &mut call) {
+            // nobody asks for a body of no bytes
+            call.set_complete();
+        }
         Self { inner, call, remaining }
     }
 }

@@ -70,8 +70,9 @@ impl ServerLayer {
         self.with(|options| options.propagation = Propagation::new(propagator))
     }
 
-    /// Leaves requests untraced, and all that is done for them: `skip` says which. For health
-    /// checks:
+    /// Leaves requests untraced, and all that is done for them: `skip` says which. A trace that they
+    /// bring passes through untouched in their headers, unless it is that of a stranger
+    /// ([`Trust::Edge`]). For health checks:
     ///
     /// ```
     /// use otel_setup::tower::ServerLayer;

@@ -44,15 +44,18 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         let Self { inner, options } = self;
         let is_head = request.method() == Method::HEAD;
         if options.skip.as_ref().is_some_and(|skip| skip(request.method(), request.uri())) {
+            if options.trust == Trust::Edge {
+                options.propagation.remove(request.headers_mut());
+            }
             let mut call = Call::untraced(&HttpServer);
             let inner = call.run(|_| inner.call(request));
             return ResponseFuture::new(inner, call, is_head, None);
         }
-        let (parent, link) = origin(options.trust, &options.propagation, request.headers());
+        let (parent, link) = origin(options.trust, &options.propagation, request.headers_mut());
         let mut call = {
             let _parent = parent.clone().attach();
             Call::new(span::server(&request, options), &HttpServer)
@@ -77,16 +80,18 @@ impl<S: fmt::Debug> fmt::Debug for ServerService<S> {
     }
 }
 
-/// What a server span is the child of, and what it is linked to.
+/// What a server span is the child of, and what it is linked to. What is not trusted goes no
+/// further.
 pub(in crate::integrations) fn origin(
     trust: Trust,
     propagation: &Propagation,
-    headers: &HeaderMap,
+    headers: &mut HeaderMap,
 ) -> (OtelContext, Option<SpanContext>) {
     let remote = propagation.extract(headers);
     match trust {
         Trust::Continue => (remote, None),
         Trust::Edge => {
+            propagation.remove(headers);
             let link = remote.has_active_span().then(|| remote.span().span_context().clone());
             (OtelContext::new(), link)
         }

@@ -1,10 +1,13 @@
 //! The consumer's side.
 
+use std::future::Future as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use opentelemetry::Context;
 use opentelemetry::baggage::BaggageExt as _;
 use opentelemetry::trace::{SpanContext, SpanId, SpanKind, Status, TraceContextExt as _};
 use opentelemetry_sdk::trace::InMemorySpanExporter;
+use otel_setup::kafka::ConsumerTracing;
 use otel_setup::propagation::{Propagator, Relation};
 use otel_setup::{Setup, Stack};
 use rdkafka::Timestamp;
@@ -290,4 +293,106 @@ fn the_stock_layer_makes_the_same_traces() {
     assert_eq!(process[1].parent_span_id, SpanId::INVALID);
     assert_eq!(process[1].links[0].span_context.span_id().to_string(), format!("{:016x}", 7));
     assert_eq!(attribute(&process[1], "error.type").as_deref(), Some("&str"));
+}
+
+/// The parents of what happens in handlers of both kinds, and the baggage they see.
+fn inside_of(stack: &Stack, consuming: &ConsumerTracing, message: &OwnedMessage) -> Vec<String> {
+    let mut seen = Vec::new();
+    let mut handler = || {
+        let baggage = |cx: &Context| cx.baggage().get("tenant").map(ToString::to_string);
+        seen.push(Context::map_current(baggage).unwrap_or_default());
+        tracing::info_span!(target: "app", "store").in_scope(|| {});
+        Ok::<_, String>(())
+    };
+    run(stack, || {
+        // what is current where the consumer runs is not the message's trace
+        let _elsewhere = tracing::info_span!(target: "app", "worker").entered();
+        consuming.process_blocking(message, &mut handler).unwrap();
+        wait(consuming.process(message, async { handler() })).unwrap();
+    });
+    seen
+}
+
+#[test]
+fn a_filter_that_refuses_the_handlers_span_does_not_cut_the_trace() {
+    let (stack, seen) = stack(|setup| setup.with_trace_filter("info,otel_setup::kafka=off"));
+    let both = Propagator::composite([Propagator::trace_context(), Propagator::baggage()]);
+    let parent = format!("00-{:032x}-{:016x}-01", 77, 7);
+    let headers = OwnedHeaders::new()
+        .insert(Header { key: "traceparent", value: Some(&parent) })
+        .insert(Header { key: "baggage", value: Some("tenant=shop") });
+    let message = message(Timestamp::now()).replace_headers(Some(headers));
+    let consuming = consuming().with_propagator(both);
+    assert_eq!(inside_of(&stack, &consuming, &message), ["shop", "shop"]);
+    for store in named(&seen, "store") {
+        assert_eq!(store.span_context.trace_id().to_string(), format!("{:032x}", 77));
+        assert_eq!(store.parent_span_id.to_string(), format!("{:016x}", 7));
+    }
+    seen.reset();
+    let linking = consuming.with_relation(Relation::Link);
+    assert_eq!(inside_of(&stack, &linking, &message), ["shop", "shop"]);
+    for store in named(&seen, "store") {
+        assert_eq!(store.parent_span_id, SpanId::INVALID, "the trace is the handler's own");
+    }
+    assert_eq!(named(&seen, "store").len(), 2);
+    assert!(named(&seen, "process orders").is_empty());
+}
+
+#[test]
+fn a_filter_that_refuses_a_batchs_span_leaves_the_current_one() {
+    let (stack, seen) = stack(|setup| setup.with_trace_filter("info,otel_setup::kafka=off"));
+    let messages = [message(Timestamp::now())];
+    run(&stack, || {
+        let worker = tracing::info_span!(target: "app", "worker").entered();
+        let handler = async {
+            tracing::info_span!(target: "app", "store").in_scope(|| {});
+            Ok::<_, String>(())
+        };
+        let handling = consuming().process_batch(&messages, handler);
+        drop(worker);
+        wait(handling).unwrap();
+    });
+    let worker = span(&seen, "worker").span_context;
+    assert_eq!(span(&seen, "store").parent_span_id, worker.span_id());
+}
+
+/// As `FutureExt::catch_unwind` has it: the unwinding is over before the handler is dropped.
+#[test]
+fn a_panic_that_is_caught_around_the_poll_is_not_a_cancellation() {
+    let (stack, seen) = stack(|setup| setup);
+    let message = message(Timestamp::now());
+    run(&stack, || {
+        let handler = async { panic!("on purpose") };
+        let mut handling = Box::pin(consuming().process::<_, _, (), String>(&message, handler));
+        wait(std::future::poll_fn(|cx| {
+            let polled = catch_unwind(AssertUnwindSafe(|| handling.as_mut().poll(cx)));
+            assert!(polled.is_err());
+            std::task::Poll::Ready(())
+        }));
+        drop(handling);
+    });
+    assert_failed(&seen, "panic", "the handler panicked");
+}
+
+#[test]
+fn what_is_dropped_with_a_handler_is_in_the_messages_trace() {
+    struct Says;
+    impl Drop for Says {
+        fn drop(&mut self) {
+            tracing::info_span!(target: "app", "cleaning up").in_scope(|| {});
+        }
+    }
+    for filter in ["info", "info,otel_setup::kafka=off"] {
+        let (stack, seen) = stack(|setup| setup.with_trace_filter(filter));
+        run(&stack, || {
+            let says = Says;
+            let handler = async move {
+                let _says = says;
+                std::future::pending::<Result<(), String>>().await
+            };
+            drop(consuming().process(&message(Timestamp::now()), handler));
+        });
+        let trace = span(&seen, "cleaning up").span_context.trace_id();
+        assert_eq!(trace.to_string(), format!("{:032x}", 77));
+    }
 }

@@ -1,5 +1,10 @@
 use http::{HeaderMap, HeaderValue};
-use otel_setup::propagation::{Extractor as _, HeaderExtractor, HeaderInjector, Injector as _};
+use opentelemetry::Context;
+use otel_setup::propagation::{
+    Extractor as _, HeaderExtractor, HeaderInjector, Injector as _, Propagator, inject_headers_by,
+};
+
+use super::remote_context;
 
 #[test]
 fn every_value_of_a_repeated_header_is_seen() {
@@ -31,6 +36,40 @@ fn what_an_earlier_hop_left_is_replaced() {
     HeaderInjector(&mut headers).set("X-Custom", "1".to_owned());
     assert_eq!(headers.get_all("traceparent").iter().collect::<Vec<_>>(), ["new"]);
     assert_eq!(headers["x-custom"], "1");
+}
+
+#[test]
+fn of_what_an_earlier_hop_left_of_a_context_nothing_stays() {
+    let old = [
+        ("accept", "*/*"),
+        ("b3", "0"),
+        ("baggage", "a=1"),
+        ("uber-trace-id", "1:1:0:1"),
+        ("uberctx-a", "1"),
+        ("x-b3-flags", "1"),
+    ];
+    let old: HeaderMap = old
+        .into_iter()
+        .map(|(name, value)| (http::HeaderName::from_static(name), HeaderValue::from_static(value)))
+        .collect();
+    let names = |headers: &HeaderMap| {
+        let mut names: Vec<_> = headers.keys().map(|name| name.as_str().to_owned()).collect();
+        names.sort();
+        names.join(" ")
+    };
+    let w3c = Propagator::composite([Propagator::trace_context(), Propagator::baggage()]);
+    for (propagator, expected) in [
+        (w3c, "accept b3 traceparent uber-trace-id uberctx-a x-b3-flags"),
+        (Propagator::b3(), "accept b3 baggage uber-trace-id uberctx-a"),
+        (Propagator::jaeger(), "accept b3 baggage uber-trace-id x-b3-flags"),
+    ] {
+        let mut headers = old.clone();
+        inject_headers_by(&propagator, &remote_context(), &mut headers);
+        assert_eq!(names(&headers), expected, "{propagator:?}");
+        let mut headers = old.clone();
+        inject_headers_by(&propagator, &Context::new(), &mut headers);
+        assert_eq!(headers, old, "outside of every trace nothing is changed");
+    }
 }
 
 #[test]
