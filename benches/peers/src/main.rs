@@ -28,13 +28,7 @@ fn main() -> ExitCode {
     let outcome = match std::env::args().nth(1).as_deref() {
         None => compare(),
         Some("hello") => hello::print(),
-        Some("throughput") => throughput::print(|case, endpoint| {
-            let itself = std::env::current_exe().map_err(|e| e.to_string())?;
-            let mut command = Command::new(itself);
-            command.env(STACK, case).env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint);
-            command.env("OTEL_SERVICE_NAME", "bench").env_remove("RUST_LOG");
-            Ok(command)
-        }),
+        Some("throughput") => throughput(),
         Some(other) => {
             Err(format!("{other:?} is not a part of this bench; try none, `hello` or `throughput`"))
         }
@@ -78,7 +72,19 @@ fn compare() -> Result<(), String> {
         std::fs::write(benches.join(name), svg).map_err(|e| format!("cannot write {name}: {e}"))
     };
     write("span-cost.svg", plot::costs(&costs))?;
-    write("delivered.svg", plot::delivered(&delivered))
+    write("delivered.svg", plot::delivered(&delivered))?;
+    println!();
+    throughput()
+}
+
+fn throughput() -> Result<(), String> {
+    throughput::print(|case, endpoint| {
+        let itself = std::env::current_exe().map_err(|e| e.to_string())?;
+        let mut command = Command::new(itself);
+        command.env(STACK, case).env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint);
+        command.env("OTEL_SERVICE_NAME", "bench").env_remove("RUST_LOG");
+        Ok(command)
+    })
 }
 
 /// The instructions of one stack on the thread that makes the spans, one a case.
@@ -117,24 +123,38 @@ fn costs(collector: &Collector) -> Result<Vec<Cost>, String> {
     Ok(costs)
 }
 
-/// The share of a burst that arrived.
+/// The share that arrived of each of [`BURSTS`].
 pub(crate) struct Delivered {
     pub(crate) stack: &'static Stack,
-    pub(crate) share: f64,
+    pub(crate) shares: [f64; 2],
 }
 
 fn delivered(collector: &Collector) -> Result<Vec<Delivered>, String> {
-    println!("\nof the spans that two threads make as fast as they can, the share that arrived");
-    println!("{:<36}{:>22}{:>22}", "", format!("{SMALL} at once"), format!("{FLOOD} at once"));
-    let sampled = STACKS.iter().filter(|stack| stack.sampled);
-    sampled
-        .map(|stack| {
-            let share = burst(stack, SMALL, collector)?;
-            let flood = burst(stack, FLOOD, collector)?;
-            println!("{:<36}{:>21.1}%{:>21.1}%", stack.name, share * 100.0, flood * 100.0);
-            Ok(Delivered { stack, share })
-        })
-        .collect()
+    println!(
+        "\nof the spans that two threads make as fast as they can, the share that arrived; median of \
+         {ROUNDS} rounds,\nin which the stacks take turns"
+    );
+    let [small, large] = BURSTS.map(|spans| format!("{spans} at once"));
+    println!("{:<36}{small:>22}{large:>22}", "");
+    let sampled: Vec<_> = STACKS.iter().filter(|stack| stack.sampled).collect();
+    let mut rounds = vec![[const { Vec::new() }; 2]; sampled.len()];
+    for _ in 0..ROUNDS {
+        for (stack, rounds) in sampled.iter().zip(&mut rounds) {
+            for (spans, shares) in BURSTS.into_iter().zip(rounds) {
+                shares.push(burst(stack, spans, collector)?);
+            }
+        }
+    }
+    let delivered = sampled.into_iter().zip(rounds).map(|(stack, rounds)| {
+        let shares = rounds.map(|mut shares| {
+            shares.sort_by(f64::total_cmp);
+            shares[ROUNDS / 2]
+        });
+        let [small, large] = shares.map(|share| format!("{:.1}%", share * 100.0));
+        println!("{:<36}{small:>22}{large:>22}", stack.name);
+        Delivered { stack, shares }
+    });
+    Ok(delivered.collect())
 }
 
 /// The share of so many spans that arrived.
@@ -167,5 +187,5 @@ const COUNT: &str = "OTEL_SETUP_PEERS_COUNT";
 const BURST: &str = "burst";
 /// Spans that are counted, after as many that are not. Fewer than any queue holds.
 pub(crate) const COUNTED: u64 = 500;
-const SMALL: u64 = 16_000;
-const FLOOD: u64 = 200_000;
+const BURSTS: [u64; 2] = [16_000, 200_000];
+const ROUNDS: usize = 5;

@@ -24,16 +24,18 @@ pub(crate) fn costs(costs: &[Cost]) -> String {
 }
 
 pub(crate) fn delivered(delivered: &[Delivered]) -> String {
-    let bars = delivered.iter().map(|one| Bar {
-        label: one.stack.name,
-        note: "",
-        value: one.share,
-        text: format!("{:.1} %", one.share * 100.0),
-        ours: one.stack.name == "otel-setup",
+    let bars = delivered.iter().flat_map(|one| {
+        [0, 1].map(|burst| Bar {
+            label: if burst == 0 { one.stack.name } else { "" },
+            note: ["of 16,000", "of 200,000"][burst],
+            value: one.shares[burst],
+            text: format!("{:.1} %", one.shares[burst] * 100.0),
+            ours: one.stack.name == "otel-setup",
+        })
     });
     draw(
         "Spans that arrive",
-        "of 16,000 that two threads make at full speed, at each one's defaults",
+        "of 16,000 and of 200,000 that two threads make at full speed, at each one's defaults",
         bars.collect(),
     )
 }
