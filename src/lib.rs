@@ -80,7 +80,7 @@
 //! | `OTEL_EXPORTER_OTLP_TRACES_PROTOCOL`, else `OTEL_EXPORTER_OTLP_PROTOCOL` | enum | `http/protobuf` | `http/protobuf`, `http/json`, `grpc` | [`OtlpExporter::with_protocol`] |
 //! | `OTEL_BSP_SCHEDULE_DELAY` | duration | 5000; console 200 | the longest that a span waits for its batch to fill; 10 at least | [`BatchSettings::with_schedule_delay`] |
 //! | `OTEL_BSP_EXPORT_TIMEOUT` | timeout | 30000 | how long a batch is tried for, retries included; 0 is without end | [`BatchSettings::with_export_timeout`] |
-//! | `OTEL_BSP_MAX_QUEUE_SIZE` | integer | 16384 | spans in the queue of one exporter | [`BatchSettings::with_max_queue_size`] |
+//! | `OTEL_BSP_MAX_QUEUE_SIZE` | integer | 65536 | spans in the queue of one exporter | [`BatchSettings::with_max_queue_size`] |
 //! | `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` | integer | 512 | spans in a batch, no more than in the queue | [`BatchSettings::with_max_export_batch_size`] |
 //! | `OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT`, else `OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT` | integer | no limit | characters of a string attribute, and of each string in an array | [`SpanLimits::with_attribute_value_length`] |
 //! | `OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT`, else `OTEL_ATTRIBUTE_COUNT_LIMIT` | integer | 128 | attributes of a span | [`SpanLimits::with_attributes`] |
@@ -102,7 +102,7 @@
 //!
 //! - `OTEL_SERVICE_NAME`: the code has a name in any case
 //! - `OTEL_TRACES_EXPORTER`: with no endpoint set there is nobody to send to, and a developer to show spans to
-//! - `OTEL_BSP_MAX_QUEUE_SIZE`: 2048 spans are a burst of a few milliseconds; 16384 take 8 MiB, and only when they are there
+//! - `OTEL_BSP_MAX_QUEUE_SIZE`: 2048 spans are a burst of a few milliseconds; ours are bounded by their bytes (32 MiB), and take them only when they are there
 //! - `OTEL_EXPORTER_OTLP_CERTIFICATE`: none given, the system's are trusted
 //!
 //! Durations and timeouts are in milliseconds. Of two variables in a row, the second counts where

@@ -63,7 +63,7 @@ impl BatchSettings {
         self
     }
 
-    /// Spans in the queue of one exporter: 16,384 by default (`OTEL_BSP_MAX_QUEUE_SIZE`), one at
+    /// Spans in the queue of one exporter: 65,536 by default (`OTEL_BSP_MAX_QUEUE_SIZE`), one at
     /// least. What does not fit in is dropped and counted.
     pub fn with_max_queue_size(mut self, spans: usize) -> Self {
         self.max_queue_size = Some(spans);
@@ -152,6 +152,6 @@ fn at_least(delay: Duration, r: &mut Resolver<'_>) -> Duration {
 /// A worker that never sleeps keeps a core busy.
 pub(crate) const LEAST_SCHEDULE_DELAY: Duration = Duration::from_millis(10);
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(30);
-const MAX_QUEUE_SIZE: usize = 16_384;
+const MAX_QUEUE_SIZE: usize = 65_536;
 const MAX_QUEUE_BYTES: usize = 32 << 20;
 const MAX_EXPORT_BATCH_SIZE: usize = 512;

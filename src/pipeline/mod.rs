@@ -227,7 +227,7 @@ impl Default for BatchConfig {
         Self {
             schedule_delay: None,
             export_timeout: Duration::from_secs(30),
-            max_queue_size: 16_384,
+            max_queue_size: 65_536,
             max_queue_bytes: 32 << 20,
             max_export_batch_size: 512,
         }

@@ -296,7 +296,7 @@ fn our_own_voice_is_as_loud_as_it_is_asked_to_be() {
         said.lines()
     };
     let warning = "OTEL_BSP_MAX_QUEUE_SIZE: \"none\" is not a number from 1 to 18446744073709551615; \
-                   16384 is used";
+                   65536 is used";
     assert_eq!(lines("", |s| s), [warning]);
     assert_eq!(lines("WARN", |s| s), [warning]);
     assert_eq!(lines("error", |s| s), [""; 0]);

@@ -23,7 +23,7 @@ variables! {
     BSP_MAX_QUEUE_SIZE: usize = "OTEL_BSP_MAX_QUEUE_SIZE" {
         parse: parse::positive,
         kind: Integer,
-        default: "16384",
+        default: "65536",
         meaning: "spans in the queue of one exporter",
         code: "[`BatchSettings::with_max_queue_size`]",
     }

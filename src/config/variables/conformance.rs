@@ -102,7 +102,7 @@ const OTHER_DEFAULTS: &[(&str, &str)] = &[
     ),
     (
         "OTEL_BSP_MAX_QUEUE_SIZE",
-        "2048 spans are a burst of a few milliseconds; 16384 take 8 MiB, and only when they are there",
+        "2048 spans are a burst of a few milliseconds; ours are bounded by their bytes (32 MiB), and take them only when they are there",
     ),
     ("OTEL_EXPORTER_OTLP_CERTIFICATE", "none given, the system's are trusted"),
 ];
