@@ -372,6 +372,29 @@ fn the_name_of_the_file_need_not_be_utf8() {
     assert_eq!((propagators.value.as_str(), propagators.source), ("b3", Source::File));
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn control_characters_in_the_name_of_the_file_were_shown_as_they_are() {
+    let name = format!("otel-setup-config-{}-\u{1b}[31m\n.yaml", std::process::id());
+    let path = std::env::temp_dir().join(name);
+    fs::write(&path, traces("meter_provider:\n")).expect("the name is ours");
+    let variable = path.clone().into_os_string();
+    let said = Said::default();
+    let setup = Setup::new("code").with_log_format(LogFormat::Off).with_diagnostics(said.sink());
+    let setup = setup.with_env(move |name| (name == "OTEL_CONFIG_FILE").then(|| variable.clone()));
+    let explanation = setup.explain();
+    drop(setup.build().expect("the file is right"));
+    fs::remove_file(&path).expect("it is there");
+    for line in explanation.to_string().lines().chain(said.lines().iter().map(String::as_str)) {
+        assert!(!line.contains('\u{1b}'), "{line:?}");
+    }
+    assert!(
+        said.lines()[0].contains("-\\u{1b}[31m\\n.yaml:5: meter_provider"),
+        "{:?}",
+        said.lines()
+    );
+}
+
 /// What is explained of one variable: each value with its source, and what is told, with whether it
 /// is wrong.
 type Explained = (Vec<(String, Source)>, Vec<(String, bool)>);

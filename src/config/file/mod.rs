@@ -25,6 +25,7 @@ pub(crate) use self::source::ConfigFile;
 use super::choice::{available, named};
 use super::parse::{self, Level};
 use super::{Env, PropagatorKind, SamplerConfig, Settings};
+use crate::error::escape;
 
 /// What a configuration file says.
 #[derive(Debug)]
@@ -50,7 +51,7 @@ impl FileConfig {
     /// All that is wrong, each with its file and line.
     fn load(path: &Path, env: &Env) -> Result<Self, Vec<String>> {
         match text_of(path) {
-            Ok(text) => Self::parse(&text, &path.display().to_string(), env),
+            Ok(text) => Self::parse(&text, &shown(path), env),
             Err(problem) => Err(vec![format!("configuration file {path:?}: {problem}")]),
         }
     }
@@ -86,6 +87,11 @@ impl FileConfig {
             _ => Err(reader.into_errors()),
         }
     }
+}
+
+/// As messages have it: a name of a file can have control characters in it.
+fn shown(path: &Path) -> String {
+    escape(&path.display().to_string())
 }
 
 /// No more than the parser takes, so that it is the parser who says what is wrong.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{FileConfig, FileExporter, Traces};
+use super::{FileConfig, FileExporter, Traces, shown};
 use crate::config::env::Held;
 use crate::config::resolver::Resolver;
 use crate::config::variables::CONFIG_FILE;
@@ -106,7 +106,7 @@ impl ConfigFile {
 impl Loaded {
     fn empty(path: &Path, source: Source) -> Self {
         Self {
-            path: path.display().to_string(),
+            path: shown(path),
             source,
             settings: Settings::default(),
             traces: None,

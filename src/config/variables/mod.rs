@@ -124,3 +124,7 @@ mod behaviour;
 mod conformance;
 #[cfg(test)]
 mod documentation;
+#[cfg(all(test, feature = "otlp-http", feature = "file"))]
+mod effects;
+#[cfg(all(test, feature = "otlp-http", feature = "file"))]
+mod properties;
