@@ -305,14 +305,14 @@ fn a_trace_deeper_than_the_stack_is_shown() {
     let mut contexts = vec![Context::new()];
     for _ in 0..10_000 {
         let parent = contexts.last().expect("there is a first");
-        let span = tracer.start_with_context("deeper", parent);
+        let span = tracer.start_with_context(format!("level {}", contexts.len()), parent);
         contexts.push(parent.with_span(span));
     }
     while contexts.pop().is_some() {}
     stack.flush(SECOND).expect("nothing is lost");
     let text = paper.text();
     assert!(text.contains("9,850 more spans"), "{text}");
-    assert!(text.contains("⋯ "), "{text}");
+    assert!(text.contains("⋯138 ") && text.contains("└╴level 149 "), "{text}");
 }
 
 #[test]

@@ -29,6 +29,8 @@ pub(crate) enum NodeKind {
     Span(usize),
     /// Siblings of the same name, kind, service and outcome.
     Fold(Vec<usize>),
+    /// Spans that are as alike, each the only child of the one before.
+    Levels(Vec<usize>),
     /// A parent that is not among the spans.
     Absent {
         id: SpanId,
@@ -66,7 +68,7 @@ impl<'a> Forest<'a> {
                 NodeKind::Fold(spans) => {
                     spans.iter().flat_map(|span| children[*span].iter().copied()).collect()
                 }
-                NodeKind::Absent { .. } | NodeKind::Rest { .. } => continue,
+                _ => continue,
             };
             forest.nodes[node].children = forest.siblings(members, folds, &mut unfinished);
         }
@@ -87,9 +89,7 @@ impl<'a> Forest<'a> {
         let mut groups: Vec<Vec<usize>> = Vec::new();
         let mut of_key = HashMap::new();
         for member in members {
-            let span = &self.spans[member];
-            let key = (&*span.name, kind_rank(span), &*span.service, span.is_error());
-            let group = *of_key.entry(key).or_insert_with(|| {
+            let group = *of_key.entry(key(&self.spans[member])).or_insert_with(|| {
                 groups.push(Vec::new());
                 groups.len() - 1
             });
@@ -115,7 +115,7 @@ impl<'a> Forest<'a> {
     pub(crate) fn members(&self, node: usize) -> &[usize] {
         match &self.nodes[node].kind {
             NodeKind::Span(span) => std::slice::from_ref(span),
-            NodeKind::Fold(spans) => spans,
+            NodeKind::Fold(spans) | NodeKind::Levels(spans) => spans,
             NodeKind::Absent { .. } | NodeKind::Rest { .. } => &[],
         }
     }
@@ -145,7 +145,7 @@ impl NodeKind {
     fn first(&self) -> Option<usize> {
         match self {
             Self::Span(span) => Some(*span),
-            Self::Fold(spans) => spans.first().copied(),
+            Self::Fold(spans) | Self::Levels(spans) => spans.first().copied(),
             Self::Absent { .. } | Self::Rest { .. } => None,
         }
     }
@@ -214,6 +214,11 @@ fn waits(spans: &[Span], span: usize, children: &[usize]) -> Vec<(u64, u64)> {
         }
     }
     merged
+}
+
+/// What is the same in spans that share a row.
+pub(super) fn key(span: &Span) -> (&str, u8, &str, bool) {
+    (&span.name, kind_rank(span), &span.service, span.is_error())
 }
 
 /// A kind as something that can be compared in a map.

@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 
+use super::columns::NUMBER;
 use super::forest::Forest;
-use super::paint::{NUMBER, Picture};
+use super::paint::Picture;
 use super::span::Span;
 use super::style::{Ink, Style};
 use super::text::{columns, counted, time_of_day};

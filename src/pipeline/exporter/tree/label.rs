@@ -2,6 +2,7 @@
 
 use opentelemetry::trace::{SpanKind, Status};
 
+use super::columns::LEAST_NAME;
 use super::forest::NodeKind;
 use super::paint::Picture;
 use super::span::Span;
@@ -14,8 +15,10 @@ pub(super) struct Label {
     name: (Style, String),
     /// Always shown.
     marks: Vec<(Style, String)>,
-    /// Left out where there is no room, the last first.
-    extras: Vec<(Style, String)>,
+    /// Where it is another than the parent's: shortened, if need be.
+    service: Option<(Style, String)>,
+    /// Left out where there is no room.
+    kind: Option<(Style, String)>,
 }
 
 impl Label {
@@ -25,7 +28,8 @@ impl Label {
         let faint = |text: String| Self {
             name: (Style::Faint, text),
             marks: Vec::new(),
-            extras: Vec::new(),
+            service: None,
+            kind: None,
         };
         let absent = charset.pick("◌", "?");
         match &picture.forest.nodes[node].kind {
@@ -46,6 +50,9 @@ impl Label {
                 counted_more(*spans),
                 counted(*errors, "error")
             )),
+            NodeKind::Levels(spans) => {
+                faint(format!("{} {} more levels", charset.pick("…", "..."), grouped(spans.len())))
+            }
             NodeKind::Span(span) => Self::span(picture, &spans[*span], None, is_root),
             NodeKind::Fold(members) => {
                 Self::span(picture, &spans[members[0]], Some(members.len()), is_root)
@@ -74,34 +81,40 @@ impl Label {
             Status::Ok => marks.push((Style::Good, charset.pick("✓", "[ok]").to_owned())),
             Status::Unset => {}
         }
-        let mut extras = Vec::new();
-        if picture.services.len() > 1 && (is_root || picture.changes_service(span)) {
+        let is_told = picture.services.len() > 1 && (is_root || picture.changes_service(span));
+        let service = is_told.then(|| {
             let at = picture.services.iter().position(|service| **service == *span.service);
-            let service = format!("[{}]", charset.clean(&span.service));
-            extras.push((Style::Service(at.unwrap_or(0)), service));
-        }
-        if let Some(kind) = kind(&span.kind) {
-            extras.push((Style::Faint, kind.to_owned()));
-        }
-        Self { name: (style, name), marks, extras }
+            (Style::Service(at.unwrap_or(0)), charset.clean(&span.service))
+        });
+        let kind = kind(&span.kind).map(|kind| (Style::Faint, kind.to_owned()));
+        Self { name: (style, name), marks, service, kind }
     }
 
     pub(super) fn width(&self) -> usize {
-        columns(&self.name.1) + with_gaps(&self.marks) + with_gaps(&self.extras)
+        let service = self.service.as_ref().map_or(0, |(_, name)| 1 + BRACKETS + columns(name));
+        columns(&self.name.1) + with_gaps(&self.marks) + service + with_gaps(&self.kind)
     }
 
     /// Writes it into no more than `room` columns; how many it took.
-    pub(super) fn put(mut self, ink: &mut Ink<'_>, room: usize, charset: Charset) -> usize {
-        let least = columns(&self.name.1).min(LEAST_NAME) + with_gaps(&self.marks);
-        while least + with_gaps(&self.extras) > room && self.extras.pop().is_some() {}
-        let others = with_gaps(&self.marks) + with_gaps(&self.extras);
-        let name = charset.cut(&self.name.1, room.saturating_sub(others));
+    pub(super) fn put(self, ink: &mut Ink<'_>, room: usize, charset: Charset) -> usize {
+        let least = columns(&self.name.1).min(LEAST_NAME);
+        let mut others = self.marks;
+        if let Some((style, service)) = self.service {
+            let most = room.saturating_sub(1 + with_gaps(&others) + 1 + BRACKETS);
+            let beside_name = (most + 1).saturating_sub(least);
+            let service = charset.cut(&service, beside_name.max(LEAST_SERVICE).min(most));
+            others.push((style, format!("[{service}]")));
+        }
+        if least + with_gaps(&others) + with_gaps(&self.kind) <= room {
+            others.extend(self.kind);
+        }
+        let name = charset.cut(&self.name.1, room.saturating_sub(with_gaps(&others)));
         ink.put(self.name.0, &name);
-        for (style, text) in self.marks.iter().chain(&self.extras) {
+        for (style, text) in &others {
             ink.blanks(1);
             ink.put(*style, text);
         }
-        columns(&name) + others
+        columns(&name) + with_gaps(&others)
     }
 }
 
@@ -113,8 +126,8 @@ impl Picture<'_> {
     }
 }
 
-fn with_gaps(parts: &[(Style, String)]) -> usize {
-    parts.iter().map(|(_, text)| columns(text) + 1).sum()
+fn with_gaps<'a>(parts: impl IntoIterator<Item = &'a (Style, String)>) -> usize {
+    parts.into_iter().map(|(_, text)| columns(text) + 1).sum()
 }
 
 fn counted_more(spans: usize) -> String {
@@ -131,4 +144,6 @@ fn kind(kind: &SpanKind) -> Option<&'static str> {
     }
 }
 
-const LEAST_NAME: usize = 12;
+const BRACKETS: usize = 2;
+/// Of the name of a service, in columns.
+const LEAST_SERVICE: usize = 6;

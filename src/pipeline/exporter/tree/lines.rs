@@ -2,7 +2,7 @@
 
 use super::forest::{Forest, NodeKind};
 use super::span::{Span, Weight};
-use super::text::Charset;
+use super::text::{Charset, columns};
 
 /// One line of the picture. What is in it is drawn later, when the columns are known.
 #[derive(Debug)]
@@ -82,7 +82,7 @@ fn head(forest: &Forest<'_>, next: &Next, inner: &[bool], detail: Detail) -> Vec
     let content = Content::Node { node: *node, is_root: is_last.is_none() };
     let mut lines = vec![Line { guides, content }];
     let leads_on = !forest.nodes[*node].children.is_empty();
-    let guides = detail.guides(inner) + detail.stem(leads_on);
+    let guides = detail.guides_below(inner) + detail.stem(leads_on);
     if let NodeKind::Span(span) = forest.nodes[*node].kind
         && forest.spans[span].complaint().is_some()
     {
@@ -106,7 +106,7 @@ fn below(forest: &Forest<'_>, node: usize, above: &[bool], detail: Detail) -> Ve
         let last = items.last().map(|(at, _)| *at);
         for (at, content) in events(&forest.spans[span], span, detail) {
             let leads_on = last.is_some_and(|last| at < last);
-            let guides = detail.guides(above) + detail.stem(leads_on);
+            let guides = detail.guides_below(above) + detail.stem(leads_on);
             items.push((at, Item::Line(Line { guides, content })));
         }
     }
@@ -142,16 +142,29 @@ impl Next {
 }
 
 impl Detail {
-    /// Two columns a level. Where that is too deep, the levels next to the root are left out.
+    /// What leads to a node.
     fn guides(self, above: &[bool]) -> String {
+        self.guides_with(above, |mark| mark)
+    }
+
+    /// What leads to a line below a node.
+    fn guides_below(self, above: &[bool]) -> String {
+        self.guides_with(above, |_| String::new())
+    }
+
+    /// Two columns a level. Where that is too deep, the levels next to the root are a mark that says
+    /// how many they are.
+    fn guides_with(self, above: &[bool], mark: impl FnOnce(String) -> String) -> String {
         let levels = (self.indent / 2).max(2);
-        let mut guides = String::new();
-        let nearest = if above.len() > levels {
-            guides.push_str(self.charset.pick("⋯ ", ".."));
-            &above[above.len() - (levels - 1)..]
-        } else {
-            above
-        };
+        let (mut guides, mut nearest) = (String::new(), above);
+        if above.len() > levels {
+            let sign = self.charset.pick("⋯", "..");
+            let digits = above.len().ilog10() as usize + 1;
+            let columns = (columns(sign) + digits + 1).next_multiple_of(2);
+            nearest = &above[above.len() - levels.saturating_sub(columns / 2)..];
+            let hidden = above.len() - nearest.len();
+            guides = format!("{:columns$}", mark(format!("{sign}{hidden}")));
+        }
         for leads_on in nearest {
             guides.push_str(self.stem(*leads_on));
         }

@@ -1,17 +1,19 @@
 //! Traces for people: each one as a tree, with bars on a common time axis.
 //!
 //! Each concern has a file: `assemble` decides when a trace is whole, `sources` who shares the
-//! picture, `forest` who is under whom
-//! and what is folded, `prune` what a large trace shows, `lines` the order from top to bottom,
-//! `bar` the time axis, `paint` with `header`, `label`, `words` and `style` the picture,
+//! picture, `forest` who is under whom and which siblings are folded, `levels` which generations,
+//! `prune` what a large trace shows, `lines` the order from top to bottom, `columns` how the width
+//! is shared, `bar` the time axis, `paint` with `header`, `label`, `words` and `style` the picture,
 //! `text` what comes from outside made harmless, `terminal` what the reader can see. `open` is the
 //! exporter as its pipeline drives it, and this file is what a user sees of it, and what clones share.
 
 mod assemble;
 mod bar;
+mod columns;
 mod forest;
 mod header;
 mod label;
+mod levels;
 mod lines;
 mod open;
 mod paint;
@@ -60,7 +62,9 @@ use crate::pipeline::export::BlockingExporter;
 ///
 /// A bar is heavy where the span itself is at work and light where it waits for its children; `self`
 /// is the sum of the former. Attributes, events and errors are below their span, or beside it on a
-/// wide terminal. Siblings of one name are folded into a row in a trace of more than 50 spans.
+/// wide terminal. Siblings of one name are folded into a row in a trace of more than 50 spans, and
+/// so are the levels of a recursion. Where a row is deeper than there is room, `⋯17` says how many
+/// levels lead to it that are not drawn.
 ///
 /// A trace is shown, at once and whole, when its root has ended. Where spans have a remote parent it
 /// is waited for, 0.3 s, in case it is in this process; where a message was sent, its consumer, 1 s.

@@ -5,9 +5,11 @@ use std::collections::HashMap;
 use opentelemetry::trace::{SpanId, TraceId};
 
 use super::bar::{Axis, Bar};
+use super::columns::{self, Columns, NUMBER};
 use super::forest::{Forest, NodeKind};
 use super::header::{axis_line, header, services};
 use super::label::Label;
+use super::levels::fold_levels;
 use super::lines::{Content, Detail, Line, lines};
 use super::prune::prune;
 use super::span::{Span, Weight};
@@ -39,27 +41,21 @@ pub(super) struct Picture<'a> {
     pub(super) parents: HashMap<SpanId, usize>,
 }
 
-/// Widths.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Columns {
-    pub(super) name: usize,
-    pub(super) bar: usize,
-    /// Attributes right of the bar, where there is room.
-    details: Option<usize>,
-}
-
 pub(crate) fn paint(subject: &Subject<'_>, page: Page) -> String {
     let mut forest = Forest::grow(subject.spans, SHOWN_WHOLE);
+    let is_small = subject.spans.len() <= SHOWN_WHOLE;
+    if !is_small {
+        fold_levels(&mut forest);
+    }
     prune(&mut forest, MOST_NODES);
     let starts = subject.spans.iter().map(|span| span.start);
     let ends = subject.spans.iter().map(|span| span.end);
     let axis = Axis { start: starts.min().unwrap_or(0), end: ends.max().unwrap_or(0) };
     let services = services(&forest);
-    let is_small = subject.spans.len() <= SHOWN_WHOLE;
     let detail = Detail {
         events: if is_small { 10 } else { 3 },
         weight: if is_small { Weight::Plain } else { Weight::Warning },
-        indent: page.width / 3,
+        indent: columns::of_guides(page, services.len() > 1),
         charset: page.charset,
     };
     let lines = lines(&forest, detail);
@@ -70,27 +66,13 @@ pub(crate) fn paint(subject: &Subject<'_>, page: Page) -> String {
     };
     let columns = Columns::default();
     let mut picture = Picture { subject, forest, page, axis, columns, services, parents };
-    picture.columns = picture.columns(&lines);
+    picture.columns = Columns::of(&picture, &lines);
     picture.draw(&lines)
 }
 
 impl Picture<'_> {
-    fn columns(&self, lines: &[Line]) -> Columns {
-        let width = |line: &Line| match line.content {
-            Content::Node { node, is_root } if !self.members(node).is_empty() => {
-                columns(&line.guides) + Label::of(self, node, is_root).width()
-            }
-            _ => 0,
-        };
-        let room = self.page.width - FIXED;
-        let name = lines.iter().map(width).max().unwrap_or(0);
-        let name = name.clamp(LEAST_NAME, (room * 9 / 20).max(LEAST_NAME));
-        let room = room.saturating_sub(name);
-        if self.page.width < WIDE {
-            return Columns { name, bar: room, details: None };
-        }
-        let bar = (room * 2 / 5).max(LEAST_BAR);
-        Columns { name, bar, details: Some(room.saturating_sub(bar + 2)) }
+    fn is_chain(&self, node: usize) -> bool {
+        matches!(self.forest.nodes[node].kind, NodeKind::Levels(_))
     }
 
     pub(super) fn members(&self, node: usize) -> &[usize] {
@@ -144,12 +126,14 @@ impl Picture<'_> {
         let used = label.put(ink, self.columns.name.saturating_sub(guides), self.page.charset);
         ink.blanks(self.columns.name.saturating_sub(guides + used));
         let spans = &self.subject.spans;
-        let took = members.iter().map(|i| spans[*i].duration()).sum();
+        // of levels, one has the others in it
+        let shown = if self.is_chain(node) { &members[..1] } else { members };
+        let took = shown.iter().map(|i| spans[*i].duration()).sum();
         let own = members.iter().map(|i| self.forest.self_time(*i)).sum();
         self.number(ink, Style::Plain, Some(took));
         self.number(ink, Style::Faint, (own != took).then_some(own));
         ink.blanks(2);
-        let drawn = self.bar(ink, members);
+        let drawn = self.bar(ink, node);
         if let Some(room) = self.columns.details {
             ink.blanks(self.columns.bar - drawn + 2);
             ink.put(Style::Faint, &self.fit(&self.words(node), room, true).0);
@@ -164,11 +148,16 @@ impl Picture<'_> {
     }
 
     /// Returns the columns it took.
-    fn bar(&self, ink: &mut Ink<'_>, members: &[usize]) -> usize {
+    fn bar(&self, ink: &mut Ink<'_>, node: usize) -> usize {
+        let members = self.members(node);
         let mut bar = Bar::new(self.axis, self.columns.bar);
-        for &span in members {
+        let mut add = |span: usize, innermost: usize| {
             let Span { start, end, .. } = self.subject.spans[span];
-            bar.add(start, end, &self.forest.waits[span]);
+            bar.add(start, end, &self.forest.waits[innermost]);
+        };
+        match members {
+            [outermost, .., innermost] if self.is_chain(node) => add(*outermost, *innermost),
+            _ => members.iter().for_each(|span| add(*span, *span)),
         }
         let mut cells: Vec<_> =
             bar.cells(self.page.charset).into_iter().map(|c| (c, None)).collect();
@@ -209,7 +198,7 @@ impl Picture<'_> {
                 let spans: Vec<_> = spans.iter().map(|i| &self.subject.spans[*i]).collect();
                 vec![words::sum(&spans, charset)]
             }
-            NodeKind::Absent { .. } | NodeKind::Rest { .. } => Vec::new(),
+            _ => Vec::new(),
         }
     }
 
@@ -279,14 +268,6 @@ impl Picture<'_> {
 const SHOWN_WHOLE: usize = 50;
 /// Rows of a larger trace.
 const MOST_NODES: usize = 150;
-/// A duration.
-pub(super) const NUMBER: usize = 6;
-/// Two durations and the gaps before, between and behind.
-const FIXED: usize = 2 * NUMBER + 6;
-const LEAST_NAME: usize = 12;
-const LEAST_BAR: usize = 10;
-/// From here on attributes have a column.
-const WIDE: usize = 120;
 const DETAIL_LINES: usize = 2;
 /// `  +12`
 const MORE: usize = 5;

@@ -1,4 +1,7 @@
-//! When traces are shown, at times that the test decides, and what clones have in common.
+//! When traces are shown, at times that the test decides, and what clones have in common; in
+//! `picture`, what of it depends on depth and on several services.
+
+mod picture;
 
 use std::time::Duration;
 
