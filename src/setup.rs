@@ -253,7 +253,8 @@ impl Setup {
         self
     }
 
-    /// Whether log lines have colours: by default on a terminal, unless `NO_COLOR` is set.
+    /// Whether log lines have colours: by default on a terminal, unless `NO_COLOR` is set or `TERM` is
+    /// `dumb`.
     pub fn with_color(mut self, color: bool) -> Self {
         self.code.no_color = Some(!color);
         self

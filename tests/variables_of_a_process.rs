@@ -98,6 +98,8 @@ fn no_color_takes_the_colours_from_log_lines() {
     lines_are_coloured(case, &[none, ("NO_COLOR", "")], true);
     lines_are_coloured(case, &[none, ("NO_COLOR", "1"), (IN_CODE, "true")], true);
     lines_are_coloured(case, &[none, (IN_CODE, "false")], false);
+    lines_are_coloured(case, &[none, ("TERM", "dumb")], false);
+    lines_are_coloured(case, &[none, ("TERM", "dumb"), (IN_CODE, "true")], true);
     // no terminal, no colours, unless the code asks for them
     for (pairs, expected) in [
         (&[none, ("NO_COLOR", "")][..], false),

@@ -138,7 +138,8 @@ impl Config {
                 .value,
             no_color: r
                 .optional(r.said(|s| s.no_color), &[&NO_COLOR], "colours on a terminal")
-                .map(|no_color| no_color.value),
+                .map(|no_color| no_color.value)
+                .or_else(|| r.is_dumb().then_some(true)),
             flush_timeout: r
                 .setting(r.said(|s| s.flush_timeout), &[&FLUSH_TIMEOUT], DEFAULT_FLUSH_TIMEOUT)
                 .value,

@@ -48,12 +48,16 @@ impl<'a> Resolver<'a> {
     }
 
     /// A variable of the reader's terminal, which is nobody's setting; empty is unset.
-    #[cfg(feature = "tree")]
     pub(crate) fn of_terminal(&self, name: &str) -> Option<String> {
         match self.env.held(name) {
             Held::Text(text) => Some(text),
             Held::Nothing | Held::NotUtf8 => None,
         }
+    }
+
+    /// A terminal that shows escape sequences as they are.
+    pub(crate) fn is_dumb(&self) -> bool {
+        self.of_terminal("TERM").is_some_and(|term| term == "dumb")
     }
 
     /// One setting of the code and of the file.

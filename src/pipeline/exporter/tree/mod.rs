@@ -75,9 +75,9 @@ use crate::pipeline::export::BlockingExporter;
 /// where the writer has panicked, and until they are written they count as in flight.
 ///
 /// The picture is as wide as the terminal (`COLUMNS` overrides it, 80 columns if neither is known),
-/// in colour on a terminal unless `NO_COLOR` is set, and in ASCII if the locale (`LC_ALL`,
-/// `LC_CTYPE`, `LANG`) is set and not UTF-8. Characters that could drive or deceive a terminal are
-/// escaped.
+/// in colour on a terminal unless `NO_COLOR` is set or `TERM` is `dumb`, and in ASCII if the locale
+/// (`LC_ALL`, `LC_CTYPE`, `LANG`) is set and not UTF-8. Characters that could drive or deceive a
+/// terminal are escaped.
 ///
 /// A clone shares the picture: give one to each of several setups in a process, and their services
 /// are shown in one tree, with the service's name wherever it is another than its parent's. A trace

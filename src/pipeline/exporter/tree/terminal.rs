@@ -25,9 +25,8 @@ impl Look {
     /// Fills what the code has left open from the environment.
     pub(super) fn or_environment(self, r: &Resolver<'_>) -> Self {
         let columns = || r.of_terminal("COLUMNS")?.parse().ok().filter(|n| *n > 0);
-        let is_dumb = || r.of_terminal("TERM").is_some_and(|term| term == "dumb");
         let no_color = r.code.no_color.or_else(|| r.of_terminal("NO_COLOR").map(|_| true));
-        let colour = no_color.map(|no_color| !no_color).or_else(|| is_dumb().then_some(false));
+        let colour = no_color.map(|no_color| !no_color).or_else(|| r.is_dumb().then_some(false));
         Self {
             width: self.width.or_else(columns),
             colour: self.colour.or(colour),
