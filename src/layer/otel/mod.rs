@@ -1,8 +1,10 @@
 //! `tracing` spans and events as OpenTelemetry spans.
 //!
-//! Each concern has a room: `state` is one span and how it starts, `local` what each thread
-//! remembers, `fields` and `events` turn values into attributes, `bridge` makes the ecosystem's
-//! `OpenTelemetrySpanExt` work on our spans. This file is the layer itself: what happens when.
+//! Each concern has a room: `state` is one span and how it starts, `life` what happens to it up to its
+//! end, `parent` where a new one belongs, `spans` which there are, `local` what each thread remembers
+//! and `quiet` what it does of spans that store nothing, `fields` and `events` turn values into
+//! attributes, `detail` says which are added, `bridge` makes the ecosystem's `OpenTelemetrySpanExt`
+//! work on our spans. This file is the layer itself: what happens when.
 //!
 //! Three rules keep it fast and safe:
 //!
@@ -29,7 +31,9 @@ mod detail;
 mod events;
 mod fields;
 mod inside;
+mod life;
 mod local;
+mod parent;
 mod quiet;
 mod spans;
 mod state;
@@ -52,9 +56,12 @@ pub use self::detail::SpanDetail;
 use self::events::OtelEvent;
 use self::fields::SpanFields;
 use self::inside::Inside;
+use self::life::Keeper;
 use self::local::{Entry, Key, local_unsampled};
+pub(crate) use self::parent::Unsampled;
+use self::parent::{Parent, is_boundary};
 use self::spans::Spans;
-use self::state::{Change, LinkTo, OtelSpan, Pending, Start, State, Unwinding};
+use self::state::{LinkTo, OtelSpan, Pending, State};
 use super::filter::SwapFilter;
 use crate::tracer::Tracer;
 
@@ -77,22 +84,6 @@ struct Core {
     id: u64,
 }
 
-/// Whose unsampled spans have children that the sampler need not be asked about, since it would not
-/// sample them either.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Unsampled {
-    pub(crate) skips_children_of_own: bool,
-    /// Those of another provider's spans, too.
-    pub(crate) skips_children_of_any: bool,
-}
-
-/// Where a new span belongs.
-enum Parent {
-    Is(OtelContext),
-    /// A span of this layer.
-    Own(OtelContext),
-}
-
 impl<S> OtelLayer<S>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
@@ -111,30 +102,6 @@ where
 
     fn key(&self, id: &Id) -> Key {
         Key { layer: self.core.id, span: id.into_u64() }
-    }
-
-    fn parent(&self, attrs: &Attributes<'_>, ctx: &Context<'_, S>) -> Parent {
-        if let Some(id) = attrs.parent() {
-            let parent = self.find(id).or_else(|| self.inherited(id, ctx));
-            // a parent that this layer does not see, or that has ended: a root
-            let context = parent.and_then(|span| self.context(&span, id));
-            return context.map_or_else(|| Parent::Is(OtelContext::new()), Parent::Own);
-        }
-        if !attrs.is_contextual() {
-            return Parent::Is(OtelContext::new());
-        }
-        Parent::Is(OtelContext::current())
-    }
-
-    /// Whether a new span stores nothing: a child of an unsampled span of ours, which is also the
-    /// current context.
-    #[inline]
-    fn stores_nothing(&self, attrs: &Attributes<'_>, ctx: &Context<'_, S>) -> bool {
-        self.core.unsampled.skips_children_of_own
-            && attrs.is_contextual()
-            && !Inside::is_sdk()
-            && quiet::innermost(self.core.id).is_some_and(|span| self.is_innermost(span, ctx))
-            && !is_boundary(attrs)
     }
 
     /// A new span that has state.
@@ -162,7 +129,7 @@ where
     fn enter(&self, id: &Id, ctx: &Context<'_, S>) {
         let key = self.key(id);
         if let Some(span) = local::take_recent(key)
-            && let Some(context) = self.context(&span, id)
+            && let Some(context) = span.context(&self.keeper(id))
         {
             return self.activate(key, span, context);
         }
@@ -201,7 +168,7 @@ where
     fn close(&self, id: &Id) {
         match local::take_recent(self.key(id)).or_else(|| self.find(id)) {
             Some(span) => {
-                self.end(&span, id);
+                span.end(&self.keeper(id));
                 drop(self.core.spans.remove(id));
                 local::spare(span);
             }
@@ -232,84 +199,16 @@ where
         self.core.spans.find(id)
     }
 
-    /// The context of a span, which is started for it.
-    #[expect(clippy::inline_always, reason = "half a kilobyte would go through memory")]
-    #[inline(always)]
-    fn context(&self, span: &OtelSpan, id: &Id) -> Option<OtelContext> {
-        match span.begin() {
-            Start::Done(context) => Some(context),
-            Start::Build(pending) => {
-                let watch = Unwinding::watch(span);
-                let (context, is_recording) = pending.start(&self.core.tracer);
-                watch.done();
-                span.settle(&context, is_recording);
-                Some(context)
-            }
-            Start::Bridge => self.bridged_context(span, id),
-            Start::Impossible => None,
-        }
-    }
-
-    #[cold]
-    fn bridged_context(&self, span: &OtelSpan, id: &Id) -> Option<OtelContext> {
-        let context = self.bridge.context(id)?;
-        span.settle(&context, context.span().is_recording());
-        Some(context)
+    #[inline]
+    fn keeper<'a>(&'a self, id: &'a Id) -> KeeperOf<'a, S> {
+        KeeperOf { layer: self, id }
     }
 
     /// A span that this thread has not just had in its hands, or has lost sight of.
     #[cold]
     fn look_up(&self, id: &Id, ctx: &Context<'_, S>) -> Option<(OtelContext, Arc<OtelSpan>)> {
         let span = self.find(id).or_else(|| self.inherited(id, ctx))?;
-        Some((self.context(&span, id)?, span))
-    }
-
-    /// Whether the registry, too, takes this span for the parent of a new one: a span without state
-    /// finds its context by that. Between the two can be spans that this layer has not been shown.
-    #[inline]
-    fn is_innermost(&self, entered: u64, ctx: &Context<'_, S>) -> bool {
-        if self.filter.as_ref().is_some_and(|filter| !filter.has_refused_spans()) {
-            return true;
-        }
-        ctx.current_span().id().is_some_and(|id| id.into_u64() == entered)
-    }
-
-    /// The unsampled span whose context a span without state inherits.
-    #[cold]
-    fn inherited(&self, id: &Id, ctx: &Context<'_, S>) -> Option<Arc<OtelSpan>> {
-        let allows = |filter: &SwapFilter| ctx.metadata(id).is_some_and(|m| filter.allows(m, ctx));
-        if !self.filter.as_ref().is_none_or(allows) {
-            return None;
-        }
-        let nearest = ctx.span(id)?.scope().skip(1).find_map(|span| self.find(&span.id()))?;
-        nearest.is_passive().then_some(nearest)
-    }
-
-    /// Applies a change to a span: to what is pending, or to the started one.
-    fn change(&self, span: &OtelSpan, id: &Id, change: impl Change) {
-        let context = {
-            let mut inner = span.lock();
-            match &mut inner.state {
-                State::Pending(pending) | State::Shadowed(pending) if change.fits(pending) => {
-                    return change.pending(pending);
-                }
-                State::Started(context) => Some(context.clone()),
-                State::Passive(_) | State::Closed => return,
-                _ => None,
-            }
-        };
-        if let Some(context) = context.or_else(|| self.context(span, id)) {
-            let _inside = Inside::sdk();
-            change.started(&context.span());
-        }
-    }
-
-    /// Starts a span that is being closed. What samplers and processors trace meanwhile would never
-    /// be cleared by the registry, and would keep its parent open: they have no subscriber.
-    #[cold]
-    fn start_late(&self, pending: Pending) -> OtelContext {
-        let start = || pending.start(&self.core.tracer).0;
-        tracing::dispatcher::with_default(&Dispatch::none(), start)
+        Some((span.context(&self.keeper(id))?, span))
     }
 
     #[inline(never)]
@@ -324,34 +223,39 @@ where
         };
         let Some((span, id)) = found else { return };
         let event = OtelEvent::of(event, self.core.detail);
-        self.change(&span, &id, event);
+        span.change(&self.keeper(&id), event);
+    }
+}
+
+/// The layer, for one span.
+struct KeeperOf<'a, S: 'static> {
+    layer: &'a OtelLayer<S>,
+    id: &'a Id,
+}
+
+impl<S> Keeper for KeeperOf<'_, S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    #[inline]
+    fn start(&self, pending: Pending) -> (OtelContext, bool) {
+        pending.start(&self.layer.core.tracer)
     }
 
-    fn end(&self, span: &OtelSpan, id: &Id) {
-        if matches!(span.lock().state, State::Shadowed(_) | State::ShadowStarted) {
-            self.bridged_context(span, id);
-        }
-        let (pending, context, left, timings, is_shadowed) = {
-            let mut inner = span.lock();
-            let (pending, context) = inner.close();
-            (pending, context, inner.left, inner.timings.take(), inner.is_shadowed)
-        };
-        // shadowed still: the dispatcher that leads to the bridge is gone
-        let context = context.or_else(|| Some(self.start_late(*pending?)));
-        if let Some(context) = context {
-            let _inside = Inside::sdk();
-            let otel = context.span();
-            if let Some(timings) = timings {
-                otel.set_attributes(timings.attributes());
-            }
-            match left {
-                Some(left) => otel.end_with_timestamp(left),
-                None => otel.end(),
-            }
-        }
-        if is_shadowed {
-            self.bridge.close(id);
-        }
+    /// What samplers and processors trace meanwhile would never be cleared by the registry, and
+    /// would keep its parent open: they have no subscriber.
+    #[cold]
+    fn start_late(&self, pending: Pending) -> OtelContext {
+        let start = || self.start(pending).0;
+        tracing::dispatcher::with_default(&Dispatch::none(), start)
+    }
+
+    fn bridged(&self) -> Option<OtelContext> {
+        self.layer.bridge.context(self.id)
+    }
+
+    fn forget(&self) {
+        self.layer.bridge.close(self.id);
     }
 }
 
@@ -391,7 +295,7 @@ where
         let Some(span) = span.filter(|span| !span.is_passive()) else { return };
         let mut fields = SpanFields::new(Vec::with_capacity(values.len()));
         values.record(&mut fields);
-        self.change(&span, id, fields);
+        span.change(&self.keeper(id), fields);
     }
 
     fn on_follows_from(&self, id: &Id, follows: &Id, ctx: Context<'_, S>) {
@@ -399,9 +303,9 @@ where
         let known = |id: &Id| self.find(id).or_else(|| self.inherited(id, &ctx));
         let (Some(span), Some(followed)) = (known(id), known(follows)) else { return };
         // its id is taken, also if nobody is going to record it
-        let Some(followed) = self.context(&followed, follows) else { return };
+        let Some(followed) = followed.context(&self.keeper(follows)) else { return };
         let link = LinkTo(followed.span().span_context().clone());
-        self.change(&span, id, link);
+        span.change(&self.keeper(id), link);
     }
 
     #[inline]
@@ -437,11 +341,6 @@ impl<S> fmt::Debug for OtelLayer<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OtelLayer").field("core", &self.core).finish_non_exhaustive()
     }
-}
-
-/// Declares a kind, as servers and clients do: others may yet give it another parent.
-fn is_boundary(attrs: &Attributes<'_>) -> bool {
-    attrs.metadata().fields().field("otel.kind").is_some()
 }
 
 /// Room for attributes that the allocator has at hand. Of more fields some are empty, as a rule.

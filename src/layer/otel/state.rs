@@ -141,6 +141,10 @@ impl OtelSpan {
     pub(super) fn is_passive(&self) -> bool {
         matches!(self.0.lock().state, State::Passive(_))
     }
+
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(self.0.lock().state, State::Closed)
+    }
 }
 
 impl Inner {

@@ -13,12 +13,13 @@
 //!
 //! Locks, in the order in which they may be held: stock's own for a span, then ours for it.
 
+mod entries;
+mod handover;
 mod shadow;
 mod tracer;
 
 use std::any::TypeId;
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
 use opentelemetry::Context;
@@ -29,9 +30,11 @@ use tracing_opentelemetry::OpenTelemetryLayer;
 use tracing_subscriber::layer::{Layered, SubscriberExt as _};
 use tracing_subscriber::registry::{LookupSpan, Registry};
 
+use self::entries::Entries;
+use self::handover::Found;
 use self::shadow::Shadow;
 use self::tracer::BridgeTracer;
-use super::{Core, OtelSpan};
+use super::Core;
 
 pub(super) struct Bridge<S: 'static> {
     stack: ShadowStack<S>,
@@ -45,8 +48,7 @@ type ShadowStack<S> = Layered<StockLayer<S>, Shadow<S>>;
 pub(super) struct Link<S> {
     core: Arc<Core>,
     dispatch: OnceLock<WeakDispatch>,
-    /// Entries of spans that have no state with us to remember that they have one.
-    stateless: AtomicUsize,
+    entries: Entries,
     _subscriber: PhantomData<fn(S)>,
 }
 
@@ -56,8 +58,8 @@ where
 {
     pub(super) fn new(core: Arc<Core>) -> Self {
         let dispatch = OnceLock::new();
-        let stateless = AtomicUsize::new(0);
-        let link = Arc::new(Link { core, dispatch, stateless, _subscriber: PhantomData });
+        let entries = Entries::default();
+        let link = Arc::new(Link { core, dispatch, entries, _subscriber: PhantomData });
         // whatever it would add to a span is our layer's to decide
         let stock = tracing_opentelemetry::layer::<Shadow<S>>()
             .with_tracer(BridgeTracer::new(link.clone()))
@@ -84,7 +86,7 @@ where
     /// Whether any span without state has been touched.
     #[inline]
     pub(super) fn knows_stateless(&self) -> bool {
-        self.link.stateless.load(Relaxed) > 0
+        self.link.entries.has_stateless()
     }
 
     /// Forgets a span, which has ended.
@@ -136,11 +138,4 @@ where
     let nearest = span.scope().skip(1).find_map(|ancestor| core.spans.find(&ancestor.id()))?;
     // the recorded parent of a span that the filter refused is not that span
     nearest.is_passive().then_some(Found::Inherited(nearest))
-}
-
-/// What a span has of ours.
-enum Found {
-    Own(Arc<OtelSpan>),
-    /// Nothing: the context of its unsampled ancestor is its own.
-    Inherited(Arc<OtelSpan>),
 }

@@ -1,46 +1,29 @@
 //! A subscriber whose spans are those of the real one, seen by the stock layer.
 
 use std::cell::Cell;
-use std::collections::HashMap;
 use std::num::NonZeroU64;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 
 use opentelemetry::Context;
-use parking_lot::Mutex;
 use tracing::callsite::{Callsite, Identifier};
 use tracing::field::{Field, FieldSet, Value};
 use tracing::metadata::Kind;
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::Interest;
-use tracing::{Event, Level, Metadata, Subscriber};
+use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
 use tracing_subscriber::layer::{Identity, Layered, SubscriberExt as _};
 use tracing_subscriber::registry::{LookupSpan, Registry};
 
 use super::super::inside::Inside;
-use super::super::state::State;
-use super::{Found, Link, ShadowStack, find};
+use super::handover::{Stock, hand_over};
+use super::{Link, ShadowStack, find};
 
 pub(crate) struct Shadow<S: 'static> {
     /// Where the stock layer keeps its data. With a layer, since a registry alone never clears.
     registry: Layered<Identity, Registry>,
     /// Stands for spans that we know nothing of: stock code panics where there is none.
     nothing: Id,
-    shards: [Shard; SHARDS],
     link: Arc<Link<S>>,
-}
-
-#[derive(Default)]
-struct Shard {
-    /// From a real span's id to that of its data.
-    ids: Mutex<HashMap<u64, Entry>>,
-    /// Held by whoever makes an entry.
-    making: Mutex<()>,
-}
-
-struct Entry {
-    id: Id,
-    is_stateless: bool,
 }
 
 impl<S> Shadow<S>
@@ -52,106 +35,59 @@ where
         let none: [(&Field, Option<&dyn Value>); 0] = [];
         let values = METADATA.fields().value_set(&none);
         let nothing = registry.new_span(&Attributes::new_root(&METADATA, &values));
-        Self { registry, nothing, shards: Default::default(), link }
+        Self { registry, nothing, link }
     }
 
     /// Drops a span's data without a word to the stock layer, which would end the span.
     pub(super) fn forget(&self, id: &Id) {
-        let entry = self.shard(id).ids.lock().remove(&id.into_u64());
-        if let Some(entry) = entry {
-            if entry.is_stateless {
-                self.link.stateless.fetch_sub(1, Relaxed);
-            }
-            self.registry.try_close(entry.id);
+        if let Some(data) = self.link.entries.remove(id) {
+            self.registry.try_close(data);
         }
-    }
-
-    fn shard(&self, id: &Id) -> &Shard {
-        let number = usize::try_from(id.into_u64() % SHARDS as u64);
-        &self.shards[number.expect("it is less than the number of shards")]
-    }
-
-    fn known(&self, id: &Id) -> Option<Id> {
-        self.shard(id).ids.lock().get(&id.into_u64()).map(|entry| entry.id.clone())
     }
 
     /// Makes the stock layer's data of a real span.
     #[cold]
     fn materialise(&self, id: &Id) -> Option<Id> {
         let dispatch = self.link.dispatch()?;
-        let making = self.shard(id).making.lock();
-        if let Some(known) = self.known(id) {
-            return Some(known);
-        }
         let found = find::<S>(&self.link.core, &dispatch, id)?;
-        let is_stateless = matches!(found, Found::Inherited(_));
-        // of a span that has not started, the stock data must know the parent
-        let parent = match found {
-            Found::Own(span) => take_over(&span)?,
-            Found::Inherited(_) => Parent::Started,
-        };
-        let stack = dispatch.downcast_ref::<ShadowStack<S>>()?;
-        // for this thread alone, until the stock layer has put its data there
+        // for this thread alone, until there is an entry
         let _in_making = InMaking::of(id);
-        {
-            let parent = match &parent {
-                Parent::Pending(context) => context.clone(),
-                Parent::Started => Context::new(),
-            };
-            let _parent = parent.attach();
-            let field = METADATA.fields().field(REAL_ID)?;
-            let real = id.into_u64().cast_signed();
-            let values = [(&field, Some(&real as &dyn Value))];
-            stack.new_span(&Attributes::new(&METADATA, &METADATA.fields().value_set(&values)));
-        }
-        if matches!(parent, Parent::Started) {
-            // at once: what is set on it must not land in a builder that nobody builds
-            tracing_opentelemetry::get_otel_context(id, &dispatch);
-        }
-        let made = InMaking::made()?;
-        if is_stateless {
-            self.link.stateless.fetch_add(1, Relaxed);
-        }
-        let entry = Entry { id: made.clone(), is_stateless };
-        self.shard(id).ids.lock().insert(id.into_u64(), entry);
-        drop(making);
-        Some(made)
+        hand_over(
+            &self.link.entries,
+            id,
+            &found,
+            &StockOf { shadow: self, dispatch: &dispatch, id },
+        )
     }
 }
 
-enum Parent {
-    Pending(Context),
-    Started,
+/// The stock layer, for one span.
+struct StockOf<'a, S: 'static> {
+    shadow: &'a Shadow<S>,
+    dispatch: &'a Dispatch,
+    id: &'a Id,
 }
 
-/// From here on the span starts through the bridge, if it has not yet. `None`: it is closed, or
-/// being started by this very thread.
-fn take_over(span: &super::super::OtelSpan) -> Option<Parent> {
-    loop {
-        let mut inner = span.lock();
-        let parent = match std::mem::replace(&mut inner.state, State::Closed) {
-            State::Pending(pending) | State::Shadowed(pending) => {
-                let parent = Parent::Pending(pending.parent.clone());
-                inner.state = State::Shadowed(pending);
-                parent
-            }
-            State::Starting => {
-                inner.state = State::Starting;
-                drop(inner);
-                if Inside::is_sdk() {
-                    return None;
-                }
-                std::thread::yield_now();
-                continue;
-            }
-            State::Closed => return None,
-            started => {
-                inner.state = started;
-                Parent::Started
-            }
-        };
-        inner.is_shadowed = true;
-        return Some(parent);
+impl<S> Stock for StockOf<'_, S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    fn make(&self, parent: Context) -> Option<Id> {
+        let stack = self.dispatch.downcast_ref::<ShadowStack<S>>()?;
+        let _parent = parent.attach();
+        let field = METADATA.fields().field(REAL_ID)?;
+        let real = self.id.into_u64().cast_signed();
+        let values = [(&field, Some(&real as &dyn Value))];
+        stack.new_span(&Attributes::new(&METADATA, &METADATA.fields().value_set(&values)));
+        InMaking::made()
+    }
+
+    fn start(&self) {
+        tracing_opentelemetry::get_otel_context(self.id, self.dispatch);
+    }
+
+    fn forget(&self) {
+        self.shadow.forget(self.id);
     }
 }
 
@@ -219,7 +155,7 @@ where
             Some(making) => making.made.map(Id::from_non_zero_u64),
             // a sampler that asks for the span it is asked about would wait for itself
             None if Inside::is_sdk() => None,
-            None => self.known(id).or_else(|| self.materialise(id)),
+            None => self.link.entries.known(id).or_else(|| self.materialise(id)),
         };
         self.registry.span_data(data.as_ref().unwrap_or(&self.nothing))
     }
@@ -255,4 +191,3 @@ thread_local! {
 
 /// The field that tells the tracer of the shadow which span it is asked to start.
 pub(super) const REAL_ID: &str = "otel_setup.real_id";
-const SHARDS: usize = 16;

@@ -13,9 +13,10 @@ use tracing::span::Id;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::super::inside::Inside;
-use super::super::state::{Pending, State};
+use super::super::state::Pending;
+use super::handover::{Found, Own, claim, merge};
 use super::shadow::REAL_ID;
-use super::{Found, Link, find};
+use super::{Link, find};
 
 pub(crate) struct BridgeTracer<S> {
     link: Arc<Link<S>>,
@@ -36,12 +37,6 @@ pub(crate) enum BridgeSpan {
     Proxy(Context, SpanContext),
 }
 
-/// What our state of the span says.
-enum Own {
-    Pending(Pending),
-    Has(Context),
-}
-
 impl<S> BridgeTracer<S>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
@@ -50,18 +45,7 @@ where
         let dispatch = self.link.dispatch()?;
         let (Found::Own(span) | Found::Inherited(span)) =
             find::<S>(&self.link.core, &dispatch, id)?;
-        let mut inner = span.lock();
-        match &inner.state {
-            State::Started(context) | State::Passive(context) => Some(Own::Has(context.clone())),
-            State::Shadowed(_) => {
-                match std::mem::replace(&mut inner.state, State::ShadowStarted) {
-                    State::Shadowed(pending) => Some(Own::Pending(pending)),
-                    // as looked at above, under the same lock
-                    _ => None,
-                }
-            }
-            _ => None,
-        }
+        claim(&span)
     }
 }
 
@@ -100,20 +84,6 @@ fn real_id(builder: &mut SpanBuilder) -> Option<Id> {
     match attributes.remove(at).value {
         Value::I64(id) => NonZeroU64::new(id.cast_unsigned()).map(Id::from_non_zero_u64),
         _ => None,
-    }
-}
-
-fn merge(builder: &mut SpanBuilder, added: SpanBuilder) {
-    if let Some(attributes) = added.attributes {
-        builder.attributes.get_or_insert_default().extend(attributes);
-    }
-    if let Some(links) = added.links {
-        builder.links.get_or_insert_default().extend(links);
-    }
-    if let Some(events) = added.events {
-        let all = builder.events.get_or_insert_default();
-        all.extend(events);
-        all.sort_by_key(|event| event.timestamp);
     }
 }
 
