@@ -294,14 +294,15 @@ fn per_span(took: Duration, spans: u64) -> f64 {
 /// Each of `threads` makes `spans` at full speed.
 fn together(running: &Running, threads: usize, spans: u64) -> Took {
     let barrier = Barrier::new(threads);
-    let one = || {
+    let one = |at: usize| {
+        pin(at);
         barrier.wait();
         let (clock, processor) = (Instant::now(), ThreadTime::now());
         produce(running, spans);
         Took { clock: clock.elapsed(), processor: processor.elapsed() }
     };
     std::thread::scope(|scope| {
-        let all: Vec<_> = (0..threads).map(|_| scope.spawn(one)).collect();
+        let all: Vec<_> = (0..threads).map(|at| scope.spawn(move || one(at))).collect();
         all.into_iter().map(|one| one.join().expect("no panic")).fold(
             Took::default(),
             |worst, one| Took {
@@ -311,6 +312,21 @@ fn together(running: &Running, threads: usize, spans: u64) -> Took {
         )
     })
 }
+
+/// Each thread has a core of its own, or they might take turns on one and never meet.
+#[cfg(target_os = "linux")]
+fn pin(at: usize) {
+    use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+    let Ok(may) = sched_getaffinity(None) else { return };
+    let cores: Vec<_> = (0..CpuSet::MAX_CPU).filter(|core| may.is_set(*core)).collect();
+    let mut own = CpuSet::new();
+    own.set(cores[at % cores.len()]);
+    // where that is not allowed, the figures are less steady
+    let _ = sched_setaffinity(None, &own);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn pin(_: usize) {}
 
 fn bursts() {
     println!(

@@ -151,7 +151,8 @@ impl Setup {
     }
 
     /// An attribute of the resource, which every span carries. Of the same key twice, the last
-    /// counts, and what is set here counts more than `OTEL_RESOURCE_ATTRIBUTES`.
+    /// counts, and what is set here counts more than `OTEL_RESOURCE_ATTRIBUTES` (a `service.name`
+    /// also more than `OTEL_SERVICE_NAME`, which [`Setup::new`]'s name does not).
     pub fn with_resource_attribute(
         mut self,
         key: impl Into<String>,

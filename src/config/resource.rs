@@ -10,8 +10,9 @@ use super::resolver::{Resolver, Said};
 use super::variables::{RESOURCE_ATTRIBUTES, RESOURCE_DETECTORS, SERVICE_NAME};
 
 /// Each key once. The code's attributes count more than the variable's, those more than the file's,
-/// and `OTEL_SERVICE_NAME` more than a `service.name` among any of them (Resource SDK, "Specifying
-/// resource information via an environment variable"). What is detected counts least.
+/// and `OTEL_SERVICE_NAME` more than a `service.name` among the last two (Resource SDK, "Specifying
+/// resource information via an environment variable"). What is detected counts least, and the name
+/// that a setup begins with is what is left where nobody says anything else.
 pub(super) fn attributes(r: &mut Resolver<'_>) -> Vec<(String, AttributeValue)> {
     let code = r.code;
     if let Err(problem) = check_service_name(&code.service_name) {
@@ -48,7 +49,9 @@ pub(super) fn attributes(r: &mut Resolver<'_>) -> Vec<(String, AttributeValue)> 
 
 fn name_from_variable(resource: &mut Gathered, r: &mut Resolver<'_>) {
     let (unset, source) = resource.service_name();
-    match r.optional(Said::in_code(None), &[&SERVICE_NAME], &unset) {
+    let in_code = r.code.resource_attributes.iter().rev().find(|(key, _)| key == NAME);
+    let said = Said::in_code(in_code.map(|(_, value)| value.shown()));
+    match r.optional(said, &[&SERVICE_NAME], &unset) {
         Some(name) => resource.set(NAME, name.value, name.source),
         None => r.resettle(&SERVICE_NAME.row, source),
     }

@@ -413,6 +413,19 @@ fn the_resource_carries_what_variables_say() {
 }
 
 #[test]
+fn a_service_name_among_the_codes_attributes_comes_before_every_variable() {
+    let variables =
+        [("OTEL_SERVICE_NAME", "cart"), ("OTEL_RESOURCE_ATTRIBUTES", "service.name=list")];
+    let setup = |s: Setup| {
+        none(s).with_resource_attribute("service.name", "code").with_env(with_variables(&variables))
+    };
+    assert_eq!(resource(setup), [("service.name".to_owned(), "code".to_owned())]);
+    let explanation = setup(Setup::new("it")).explain().to_string();
+    assert!(explanation.contains("OTEL_SERVICE_NAME"), "{explanation}");
+    assert!(explanation.contains("what the code says comes first"), "{explanation}");
+}
+
+#[test]
 fn detectors_find_what_they_are_asked_for_and_give_way_to_everybody() {
     let pid = |found: &[(String, String)]| {
         found.iter().find(|(key, _)| key == "process.pid").map(|(_, value)| value.clone())
