@@ -69,6 +69,8 @@ pub(crate) fn stack(setup: Setup) -> Result<Stack, Error> {
         log_format: config.log_format,
         log_filter: log_filter.clone(),
         colour: layer::stderr_wants_colour(config.no_color),
+        #[cfg(feature = "testing")]
+        observer: setup.observer,
     });
     Ok(Stack {
         dispatch,

@@ -114,7 +114,9 @@ pub struct Setup {
     pub(crate) stock_layer: bool,
     pub(crate) diagnostics: Option<Box<DiagnosticsSink>>,
     config_file: Option<PathBuf>,
-    exits: global::Exits,
+    pub(crate) exits: global::Exits,
+    #[cfg(feature = "testing")]
+    pub(crate) observer: Option<std::sync::Arc<dyn crate::layer::Observer>>,
 }
 
 type DiagnosticsSink = dyn Fn(Severity, &str) + Send + Sync;
@@ -136,6 +138,8 @@ impl Setup {
             diagnostics: None,
             config_file: None,
             exits: global::Exits::default(),
+            #[cfg(feature = "testing")]
+            observer: None,
         }
     }
 
@@ -312,7 +316,8 @@ impl Setup {
     /// The span has an event `exception` with `exception.type` (`panic`), `exception.message`,
     /// `code.file.path` and `code.line.number`, with `exception.stacktrace` if `RUST_BACKTRACE` or
     /// `RUST_LIB_BACKTRACE` asks for backtraces; the attribute `error.type` (`panic`); and the status
-    /// Error. A panic that is caught counts as well. Installed by [`init`](Self::init) only.
+    /// Error. A panic that is caught counts as well. Installed by [`init`](Self::init) only,
+    /// and for a capture of its own in tests (`testing::capture_with`).
     ///
     /// With `panic = "abort"` the span itself never ends, so it is not exported.
     pub fn with_panic_events(mut self) -> Self {

@@ -12,10 +12,17 @@ use crate::exception;
 
 /// Puts an event on the current span behind the panic hook that is there.
 pub(crate) fn record_panics() {
+    record_panics_where(|| true);
+}
+
+/// On the threads, and at the times, for which `wants` says so.
+pub(crate) fn record_panics_where(wants: fn() -> bool) {
     let before = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
         before(info);
-        exception::record_panic(info);
+        if wants() {
+            exception::record_panic(info);
+        }
     }));
 }
 

@@ -12,6 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use once_cell::sync::OnceCell;
 
+#[cfg(feature = "testing")]
+pub(crate) use self::exit::record_panics_where;
 use crate::error::{Error, Kind, Severity};
 use crate::stack::Stack;
 

@@ -13,8 +13,8 @@ mod said;
 use std::fmt;
 use std::sync::Arc;
 
+use opentelemetry::Context;
 use opentelemetry::propagation::TextMapPropagator;
-use opentelemetry::{Context, global};
 
 #[cfg(feature = "tower")]
 pub(super) use address::Address;
@@ -32,7 +32,7 @@ pub(super) use rules::HttpServer;
 #[cfg(feature = "tower")]
 pub(super) use said::Said;
 
-use crate::propagation::{HeaderExtractor, inject_headers_by, remove_headers};
+use crate::propagation::{HeaderExtractor, inject_headers_by, remove_headers, with_propagator};
 
 /// The target of the spans of HTTP servers and clients.
 pub(super) const TARGET: &str = "otel_setup::http";
@@ -129,14 +129,10 @@ impl Propagation {
     }
 
     fn with<R>(&self, f: impl FnOnce(&dyn TextMapPropagator) -> R) -> R {
-        if let Some(propagator) = &self.0 {
-            return f(propagator.as_ref());
+        match &self.0 {
+            Some(propagator) => f(propagator.as_ref()),
+            None => with_propagator(f),
         }
-        let mut f = Some(f);
-        global::get_text_map_propagator(|propagator| {
-            let f = f.take().expect("the global propagator is asked for once");
-            f(propagator)
-        })
     }
 }
 

@@ -21,6 +21,8 @@
 mod filter;
 mod gate;
 mod log;
+#[cfg(feature = "testing")]
+mod observed;
 mod otel;
 mod user;
 
@@ -32,6 +34,8 @@ use tracing_subscriber::registry::{LookupSpan, Registry};
 pub(crate) use filter::{FilterHandle, Purpose};
 use gate::{Gate, Gated};
 pub(crate) use log::stderr_wants_colour;
+#[cfg(feature = "testing")]
+pub(crate) use observed::{Observer, observer_of};
 use otel::OtelLayer;
 pub use otel::SpanDetail;
 pub(crate) use otel::Unsampled;
@@ -54,6 +58,9 @@ pub(crate) struct LayerSpec {
     pub(crate) log_format: LogFormat,
     pub(crate) log_filter: FilterHandle,
     pub(crate) colour: bool,
+    /// Who follows the spans that are made.
+    #[cfg(feature = "testing")]
+    pub(crate) observer: Option<std::sync::Arc<dyn Observer>>,
 }
 
 /// Which layer makes the spans.
@@ -90,8 +97,8 @@ fn gated(otel: OtelLayer<Registry>, spec: &LayerSpec) -> Dispatch {
     let otel = Gated::new(otel, spec.trace_filter.filter()).with_gate(gate);
     let inner = Registry::default().with(otel);
     let dispatch = match lines {
-        Some(lines) => Dispatch::new(inner.with(Gated::new(lines, spec.log_filter.filter()))),
-        None => Dispatch::new(inner),
+        Some(lines) => finish(inner.with(Gated::new(lines, spec.log_filter.filter())), spec),
+        None => finish(inner, spec),
     };
     ids.bind(dispatch.downgrade());
     dispatch
@@ -126,9 +133,29 @@ where
     let ids = log::TraceIds::default();
     let lines = log::layer(spec.log_format, ids.clone(), || Stderr, spec.colour);
     let dispatch = match lines {
-        Some(lines) => Dispatch::new(inner.with(lines.with_filter(spec.log_filter.filter()))),
-        None => Dispatch::new(inner),
+        Some(lines) => finish(inner.with(lines.with_filter(spec.log_filter.filter())), spec),
+        None => finish(inner, spec),
     };
     ids.bind(dispatch.downgrade());
     dispatch
+}
+
+/// The dispatcher of a stack that has all other layers.
+#[cfg(feature = "testing")]
+fn finish<S>(stack: S, spec: &LayerSpec) -> Dispatch
+where
+    S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
+{
+    match &spec.observer {
+        Some(observer) => {
+            let filter = spec.trace_filter.filter();
+            Dispatch::new(stack.with(observed::Observed::new(observer.clone(), filter)))
+        }
+        None => Dispatch::new(stack),
+    }
+}
+
+#[cfg(not(feature = "testing"))]
+fn finish<S: Subscriber + Send + Sync>(stack: S, _spec: &LayerSpec) -> Dispatch {
+    Dispatch::new(stack)
 }

@@ -4,12 +4,13 @@
 //! those for the `http` crate and for tonic.
 
 use http::header::{GetAll, HeaderMap, HeaderName, HeaderValue};
+use opentelemetry::Context;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
-use opentelemetry::{Context, global};
 use smallvec::SmallVec;
 
 use super::format::second;
 use super::own::is_own;
+use super::with_propagator;
 
 /// Reads a context from HTTP headers.
 ///
@@ -85,7 +86,7 @@ impl Injector for HeaderInjector<'_> {
 /// ```
 pub fn inject_headers(headers: &mut HeaderMap) {
     Context::map_current(|current| {
-        global::get_text_map_propagator(|propagator| {
+        with_propagator(|propagator| {
             inject_headers_by(propagator, current, headers);
         });
     });

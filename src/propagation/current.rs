@@ -1,8 +1,10 @@
 //! The current context: who it is, and in and out of a carrier by the global propagator.
 
+use opentelemetry::Context;
 use opentelemetry::propagation::{Extractor, Injector};
 use opentelemetry::trace::{SpanContext, TraceContextExt as _, TraceId};
-use opentelemetry::{Context, global};
+
+use super::with_propagator;
 
 /// The id of the current trace, for a response or a log; `None` outside of every trace.
 ///
@@ -29,7 +31,7 @@ pub fn current_span_context() -> Option<SpanContext> {
 /// global propagator is what setup installed (`OTEL_PROPAGATORS`); without a setup it reads
 /// nothing.
 pub fn extract(carrier: &dyn Extractor) -> Context {
-    global::get_text_map_propagator(|p| p.extract_with_context(&Context::new(), carrier))
+    with_propagator(|p| p.extract_with_context(&Context::new(), carrier))
 }
 
 /// Writes the current context into a carrier by the global propagator, as [`extract`] reads it.
@@ -39,7 +41,7 @@ pub fn inject(carrier: &mut dyn Injector) {
 
 /// Writes `context` into a carrier by the global propagator.
 pub fn inject_context(context: &Context, carrier: &mut dyn Injector) {
-    global::get_text_map_propagator(|propagator| propagator.inject_context(context, carrier));
+    with_propagator(|propagator| propagator.inject_context(context, carrier));
 }
 
 fn with_current<R>(f: impl FnOnce(&SpanContext) -> R) -> Option<R> {

@@ -5,8 +5,10 @@ use std::ffi::OsString;
 use std::fmt;
 use std::process::Command;
 
+use opentelemetry::Context;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
-use opentelemetry::{Context, global};
+
+use super::with_propagator;
 
 /// Writes the current context into the environment of a process that is to be started, by the
 /// global propagator: `TRACEPARENT`, `TRACESTATE`, `BAGGAGE`.
@@ -24,7 +26,7 @@ use opentelemetry::{Context, global};
 /// ```
 pub fn inject_env(command: &mut Command) {
     let context = Context::current();
-    global::get_text_map_propagator(|propagator| inject_env_by(propagator, &context, command));
+    with_propagator(|propagator| inject_env_by(propagator, &context, command));
 }
 
 /// As [`inject_env`], any context by any propagator.
@@ -51,9 +53,7 @@ pub fn inject_env_by(propagator: &dyn TextMapPropagator, context: &Context, comm
 /// let span = Relation::Child.span(&caller, || tracing::info_span!("build"));
 /// ```
 pub fn extract_env() -> Context {
-    global::get_text_map_propagator(|propagator| {
-        extract_env_by(propagator, |name| std::env::var_os(name))
-    })
+    with_propagator(|propagator| extract_env_by(propagator, |name| std::env::var_os(name)))
 }
 
 /// As [`extract_env`], by any propagator, from variables that `lookup` finds.

@@ -12,6 +12,7 @@ mod b3;
 mod baggage;
 #[cfg(feature = "http")]
 mod carrier;
+mod chosen;
 mod current;
 mod env;
 mod format;
@@ -37,6 +38,9 @@ pub(crate) use carrier::remove_headers;
 pub use carrier::{HeaderExtractor, HeaderInjector, inject_headers, inject_headers_by};
 #[cfg(feature = "tonic")]
 pub use carrier::{MetadataExtractor, MetadataInjector};
+#[cfg(feature = "testing")]
+pub(crate) use chosen::scoped;
+pub(crate) use chosen::with_propagator;
 pub use current::{current_span_context, current_trace_id, extract, inject, inject_context};
 pub use env::{extract_env, extract_env_by, inject_env, inject_env_by};
 #[cfg(feature = "kafka")]

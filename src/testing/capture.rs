@@ -2,21 +2,23 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::Once;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
-use opentelemetry::Context;
-use opentelemetry::trace::{Span as _, SpanId};
-use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
-use parking_lot::{Condvar, Mutex};
+use opentelemetry_sdk::trace::SpanData;
 use tracing::dispatcher::{self, DefaultGuard};
 
 use super::expect::ExpectedSpan;
 use super::family::Family;
+use super::recorder::Recorder;
+use super::second;
 use super::snapshot::Snapshot;
+use super::watch::Watch;
 use crate::config::LogFormat;
+use crate::global;
 use crate::pipeline::{Exporter, draw};
+use crate::propagation::scoped;
 use crate::setup::Setup;
 use crate::stack::Stack;
 
@@ -48,16 +50,26 @@ pub fn capture() -> Capture {
 /// capture.assert(span("detail"));
 /// ```
 pub fn capture_with(adjust: impl FnOnce(Setup) -> Setup) -> Capture {
+    second::is_there();
+    scoped::offer(|| Watch::here(|watch| watch.propagator.get().cloned()).flatten());
     let recorder = Recorder::default();
+    let watch = Watch::new(recorder.clone());
     let setup = Setup::new("test")
         .with_env(|_| None)
         .with_log_format(LogFormat::Off)
         .with_exporter(Exporter::none())
         .with_span_processor(recorder.clone());
-    let stack = match adjust(setup).build() {
+    let mut setup = adjust(setup);
+    setup.observer = Some(watch.clone());
+    if setup.exits.panic_events {
+        watch.panic_events.store(true, Relaxed);
+        PANIC_HOOK.call_once(|| global::record_panics_where(Watch::wants_panics));
+    }
+    let stack = match setup.build() {
         Ok(stack) => stack,
         Err(error) => panic!("a capture cannot be set up: {error}"),
     };
+    let _ = watch.propagator.set(stack.propagator());
     let default = dispatcher::set_default(stack.dispatch());
     Capture { _default: default, stack, recorder, _of_thread: PhantomData }
 }
@@ -92,7 +104,7 @@ impl Capture {
             }
         }
         if reasons.is_empty() {
-            reasons.push_str("\n  but no span has this name");
+            reasons.extend(["\n  but no span has this name", HINT]);
         }
         self.fail(&format!("expected {expected}{reasons}"));
     }
@@ -122,15 +134,15 @@ impl Capture {
         match (found.pop(), found.len()) {
             (Some(span), 0) => span,
             (_, others) => {
-                let n = if others == 0 { 0 } else { others + 1 };
-                self.fail(&format!("expected one span {name:?}, but there are {n}"))
+                let (n, hint) = if others == 0 { (0, HINT) } else { (others + 1, "") };
+                self.fail(&format!("expected one span {name:?}, but there are {n}{hint}"))
             }
         }
     }
 
     /// Every span that has ended, in the order of their ends.
     pub fn spans(&self) -> Vec<SpanData> {
-        self.recorder.0.state.lock().ended.clone()
+        self.recorder.lock().ended.clone()
     }
 
     /// What was captured as a text that is the same in every run, for a comparison or a file.
@@ -143,21 +155,20 @@ impl Capture {
         draw(self.spans(), TREE_WIDTH)
     }
 
-    /// Waits until every span that was started has ended: those of tasks that nobody joins.
+    /// Waits until every span that was made has ended: those of tasks that nobody joins.
+    ///
+    /// A `tracing` span counts from where it is made, entered or not, until it is dropped. What a task
+    /// will make later nobody knows yet: put a span around the task. The thread is blocked, so on a
+    /// runtime of one thread, where its tasks could not go on, join them instead. With
+    /// `Duration::MAX` it waits without end.
     ///
     /// # Panics
     ///
     /// If some have not after `timeout`. The message names them.
     #[track_caller]
     pub fn wait(&self, timeout: Duration) {
-        let deadline = Instant::now() + timeout;
-        let Recording { state, changed } = &*self.recorder.0;
-        let mut state = state.lock();
-        while !state.open.is_empty() {
-            if changed.wait_until(&mut state, deadline).timed_out() {
-                drop(state);
-                self.fail(&format!("spans have not ended after {timeout:?}"));
-            }
+        if !self.recorder.wait(timeout) {
+            self.fail(&format!("spans have not ended after {timeout:?}"));
         }
     }
 
@@ -187,21 +198,31 @@ impl Capture {
 
     #[track_caller]
     fn fail(&self, problem: &str) -> ! {
-        let state = self.recorder.0.state.lock();
-        let (ended, open, lost) = (state.ended.clone(), state.open.clone(), state.lost);
+        let state = self.recorder.lock();
+        let (ended, lost) = (state.ended.clone(), state.lost);
+        let names: Vec<_> =
+            state.unfinished().take(MOST_REASONS).map(|name| format!("{name:?}")).collect();
+        let more = state.unfinished().skip(MOST_REASONS).count();
         drop(state);
-        let mut text = vec![format!("{problem}\n\n{}", draw(ended, TREE_WIDTH))];
+        let mut text = vec![format!("{problem}\n\n{}", bounded(&draw(ended, TREE_WIDTH)))];
         if lost > 0 {
             text.push(format!("and {lost} more spans, which were not kept\n"));
         }
-        if !open.is_empty() {
-            let names: Vec<_> =
-                open.iter().take(MOST_REASONS).map(|(_, name)| format!("{name:?}")).collect();
-            let more = open.len().saturating_sub(MOST_REASONS);
+        if !names.is_empty() {
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
             text.push(format!("not ended yet: {}{more}\n", names.join(", ")));
         }
         panic!("{}", text.concat());
+    }
+}
+
+/// The first lines of a picture, and how many there are besides.
+fn bounded(picture: &str) -> String {
+    let mut lines = picture.split_inclusive('\n');
+    let shown: String = lines.by_ref().take(MOST_LINES).collect();
+    match lines.count() {
+        0 => shown,
+        more => format!("{shown}… and {more} more lines, all of which `Capture::tree` has\n\n"),
     }
 }
 
@@ -211,55 +232,11 @@ impl fmt::Debug for Capture {
     }
 }
 
-/// Keeps spans as they end, on the thread that ends them.
-#[derive(Debug, Clone, Default)]
-struct Recorder(Arc<Recording>);
-
-#[derive(Debug, Default)]
-struct Recording {
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    open: Vec<(SpanId, String)>,
-    ended: Vec<SpanData>,
-    lost: usize,
-}
-
-impl SpanProcessor for Recorder {
-    fn on_start(&self, span: &mut Span, _cx: &Context) {
-        let id = span.span_context().span_id();
-        let name = span.exported_data().map_or_else(String::new, |data| data.name.into_owned());
-        self.0.state.lock().open.push((id, name));
-    }
-
-    fn on_end(&self, span: SpanData) {
-        let mut state = self.0.state.lock();
-        let id = span.span_context.span_id();
-        if let Some(at) = state.open.iter().rposition(|(open, _)| *open == id) {
-            state.open.swap_remove(at);
-        }
-        if state.ended.len() < MOST_SPANS {
-            state.ended.push(span);
-        } else {
-            state.lost += 1;
-        }
-        drop(state);
-        self.0.changed.notify_all();
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        Ok(())
-    }
-
-    fn shutdown_with_timeout(&self, _timeout: Duration) -> OTelSdkResult {
-        Ok(())
-    }
-}
-
-/// More belong into a benchmark.
-const MOST_SPANS: usize = 100_000;
 const MOST_REASONS: usize = 5;
+const MOST_LINES: usize = 200;
+
+const HINT: &str = "\n  (those of other threads are captured inside a span of the test's own \
+    (`.instrument`), and by `Capture::carry`, `with_current_subscriber` or `propagation::spawn`)";
+
+static PANIC_HOOK: Once = Once::new();
 const TREE_WIDTH: usize = 100;

@@ -2,9 +2,10 @@
 
 use std::fmt::{self, Display};
 
-use opentelemetry::KeyValue;
 use opentelemetry::trace::{Event, SpanId, SpanKind, Status};
 
+use super::assign::assign_all;
+use super::event::{ExpectedEvent, find, wrong_attributes};
 use super::family::Family;
 
 /// A span of this name, for [`Capture::assert`](super::Capture::assert).
@@ -36,12 +37,6 @@ pub fn span(name: impl Into<String>) -> ExpectedSpan {
     }
 }
 
-/// An event of this name, which is the message of a `tracing` event, for
-/// [`ExpectedSpan::with_event`].
-pub fn event(name: impl Into<String>) -> ExpectedEvent {
-    ExpectedEvent { name: name.into(), attributes: Vec::new() }
-}
-
 /// What is expected of a span: its name, and all that was added to it.
 #[derive(Debug, Clone)]
 #[must_use = "it is compared by `Capture::assert`"]
@@ -55,14 +50,6 @@ pub struct ExpectedSpan {
     events: Vec<ExpectedEvent>,
     children: Vec<ExpectedSpan>,
     no_others: bool,
-}
-
-/// What is expected of an event.
-#[derive(Debug, Clone)]
-#[must_use = "it is compared as part of a span"]
-pub struct ExpectedEvent {
-    name: String,
-    attributes: Vec<(String, String)>,
 }
 
 #[derive(Debug, Clone)]
@@ -110,7 +97,7 @@ impl ExpectedSpan {
         self
     }
 
-    /// With this event: its name, or [`event`] with attributes.
+    /// With this event: its name, or [`event`](super::event) with attributes. Two that are added are two events.
     pub fn with_event(mut self, event: impl Into<ExpectedEvent>) -> Self {
         self.events.push(event.into());
         self
@@ -170,7 +157,7 @@ impl ExpectedSpan {
                 let present = self.absent.iter().find(|key| find(&span.attributes, key).is_some());
                 present.map(|key| format!("it has the attribute {key}"))
             })
-            .or_else(|| self.events.iter().find_map(|event| event.mismatch(&span.events)))
+            .or_else(|| self.wrong_events(&span.events.events))
             .or_else(|| self.wrong_children(family, at))
     }
 
@@ -208,87 +195,50 @@ impl ExpectedSpan {
         })
     }
 
+    /// Each expected event needs an event of its own.
+    fn wrong_events(&self, events: &[Event]) -> Option<String> {
+        let fits = |expected: &ExpectedEvent| {
+            let fits = |event: &usize| expected.mismatch(&events[*event]).is_none();
+            (0..events.len()).filter(fits).collect()
+        };
+        let fits: Vec<_> = self.events.iter().map(fits).collect();
+        let without = assign_all(&fits).err()?;
+        let ExpectedEvent { name, .. } = &self.events[without];
+        let reason = events.iter().filter(|event| event.name == *name).find_map(|event| {
+            let wrong = self.events[without].mismatch(event)?;
+            Some(format!("of its event {name:?}, {wrong}"))
+        });
+        Some(match reason {
+            Some(reason) => reason,
+            None if fits[without].is_empty() => format!("it has no event {name:?}"),
+            None => format!("it has no further event {name:?}"),
+        })
+    }
+
     /// Each expected child needs a child of its own.
     fn wrong_children(&self, family: &Family, at: usize) -> Option<String> {
         let children = family.children(at);
-        let fits: Vec<Vec<usize>> = self
-            .children
-            .iter()
-            .map(|expected| {
-                let fits = |child: &&usize| expected.mismatch(family, **child).is_none();
-                children.iter().filter(fits).copied().collect()
-            })
-            .collect();
-        let mut taken = Vec::new();
-        for (expected, child) in self.children.iter().enumerate() {
-            if assign(expected, &fits, &mut taken, &mut Vec::new()) {
-                continue;
-            }
-            let reason = children
-                .iter()
-                .filter(|at| family.spans[**at].name == child.name)
-                .find_map(|at| child.mismatch(family, *at));
-            let reason = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
-            return Some(format!("it has no such child: {child}{reason}"));
-        }
-        let others: Vec<_> = children
-            .iter()
-            .filter(|child| self.no_others && !taken.iter().any(|(_, taken)| taken == *child))
-            .map(|child| format!("{:?}", family.spans[*child].name))
-            .collect();
-        (!others.is_empty()).then(|| format!("it has other children: {}", others.join(", ")))
-    }
-}
-
-/// Finds a child for an expected one, and other children for those that are in its way.
-fn assign(
-    expected: usize,
-    fits: &[Vec<usize>],
-    taken: &mut Vec<(usize, usize)>,
-    tried: &mut Vec<usize>,
-) -> bool {
-    for &child in &fits[expected] {
-        if tried.contains(&child) {
-            continue;
-        }
-        tried.push(child);
-        let holder = taken.iter().position(|(_, taken)| *taken == child);
-        let is_free = match holder {
-            None => true,
-            Some(at) => {
-                let (other, _) = taken[at];
-                assign(other, fits, taken, tried)
+        let fits = |expected: &Self| {
+            let fits = |child: &&usize| expected.mismatch(family, **child).is_none();
+            children.iter().filter(fits).copied().collect()
+        };
+        let fits: Vec<_> = self.children.iter().map(fits).collect();
+        let taken = match assign_all(&fits) {
+            Ok(taken) => taken,
+            Err(without) => {
+                let child = &self.children[without];
+                let named = children.iter().filter(|at| family.spans[**at].name == child.name);
+                let reason = { named }.find_map(|at| child.mismatch(family, *at));
+                let reason = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
+                return Some(format!("it has no such child: {child}{reason}"));
             }
         };
-        if is_free {
-            taken.retain(|(holder, taken)| *holder != expected && *taken != child);
-            taken.push((expected, child));
-            return true;
-        }
-    }
-    false
-}
-
-impl ExpectedEvent {
-    /// With this attribute, compared as text.
-    pub fn with_attribute(mut self, key: impl Into<String>, value: impl Display) -> Self {
-        self.attributes.push((key.into(), value.to_string()));
-        self
-    }
-
-    fn mismatch(&self, events: &[Event]) -> Option<String> {
-        let mut reason = format!("it has no event {:?}", self.name);
-        for event in events.iter().filter(|event| event.name == self.name) {
-            let wrong = wrong_attributes(&self.attributes, &event.attributes)?;
-            reason = format!("of its event {:?}, {wrong}", self.name);
-        }
-        Some(reason)
-    }
-}
-
-impl From<&str> for ExpectedEvent {
-    fn from(name: &str) -> Self {
-        event(name)
+        let others = children.iter().filter(|child| self.no_others && !taken.contains(child));
+        let mut names: Vec<_> = others.map(|at| format!("{:?}", family.spans[*at].name)).collect();
+        let more = names.len().saturating_sub(MOST_NAMES);
+        names.truncate(MOST_NAMES);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        (!names.is_empty()).then(|| format!("it has other children: {}{more}", names.join(", ")))
     }
 }
 
@@ -330,16 +280,4 @@ impl Display for ExpectedSpan {
     }
 }
 
-fn wrong_attributes(expected: &[(String, String)], attributes: &[KeyValue]) -> Option<String> {
-    expected.iter().find_map(|(key, value)| match find(attributes, key) {
-        Some(found) if found == *value => None,
-        Some(found) => Some(format!("{key} is {found}")),
-        None => Some(format!("there is no {key}")),
-    })
-}
-
-fn find(attributes: &[KeyValue], key: &str) -> Option<String> {
-    // of a key twice, the last counts
-    let found = attributes.iter().rev().find(|attribute| attribute.key.as_str() == key);
-    found.map(|attribute| attribute.value.to_string())
-}
+const MOST_NAMES: usize = 10;

@@ -40,23 +40,43 @@
 //!
 //! # Which spans
 //!
-//! Those of this thread, and so those of every task in a test under `#[tokio::test]`, whose runtime
-//! has one thread. Other threads belong to a capture that is carried to them by
-//! [`Capture::carry`], and tasks on other threads by
-//! `tracing::instrument::WithSubscriber::with_current_subscriber`. A span counts from its end on:
-//! join what you have started, or wait for it with [`Capture::wait`].
+//! - Those of this thread, and so those of every task in a test under `#[tokio::test]`, whose runtime
+//!   has one thread.
+//! - On another thread, what happens inside a span that was made here: a task with `.instrument(span)`,
+//!   a closure of `spawn_blocking` or `std::thread::spawn` that enters the span. Its children and events
+//!   are captured as long as it is entered, unless that thread has a capture of its own.
+//! - What is carried to another thread: a function by [`Capture::carry`], a task by
+//!   `tracing::instrument::WithSubscriber::with_current_subscriber`, and both by
+//!   [`propagation`](crate::propagation)'s `spawn`, `spawn_blocking` and `spawn_thread`.
+//!
+//! A plain `tokio::spawn` onto another thread, or `spawn_blocking`, with no span of the test around it
+//! is not captured. Neither are spans of `opentelemetry::global::tracer`, whose provider is a process's:
+//! [`Stack::tracer_provider`](crate::Stack::tracer_provider) of [`Capture::stack`] has tracers for a
+//! test. A span counts from its end on: join what you have started, or wait for it with
+//! [`Capture::wait`].
+//!
+//! In a process without a global propagator, [`propagation::inject`](crate::propagation::inject),
+//! [`extract`](crate::propagation::extract) and the servers and clients of this crate use the
+//! capture's: W3C trace context and baggage, or what
+//! [`with_propagator`](crate::Setup::with_propagator) says.
 //!
 //! Sampling, limits and filters are the defaults of this crate, whatever the environment says;
 //! [`capture_with`] changes them. Unlike an exported span's, the context of a captured one does not say
 //! that its trace id is random (the flag `02` of a `traceparent`).
 
+mod assign;
 mod capture;
+mod event;
 mod expect;
 mod family;
+mod recorder;
+mod second;
 mod snapshot;
+mod watch;
 
 pub use opentelemetry_sdk::trace::SpanData;
 
 pub use self::capture::{Capture, capture, capture_with};
-pub use self::expect::{ExpectedEvent, ExpectedSpan, event, span};
+pub use self::event::{ExpectedEvent, event};
+pub use self::expect::{ExpectedSpan, span};
 pub use self::snapshot::Snapshot;

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use otel_setup::testing::{Capture, ExpectedSpan, capture, capture_with, event, span};
-use otel_setup::{Exporter, SpanKind};
+use otel_setup::{Exporter, RecordErr as _, Sampler, Setup, SpanKind};
 
 fn work(who: &str) {
     tracing::info_span!("outer", who, otel.kind = "server").in_scope(|| {
@@ -90,6 +90,7 @@ fn one_span_of_a_name_is_found_and_others_are_counted() {
     assert!(two.starts_with("expected one span \"inner\", but there are 2\n"), "{two}");
     let none = failure(&capture, |capture| drop(capture.span("nobody")));
     assert!(none.starts_with("expected one span \"nobody\", but there are 0\n"), "{none}");
+    assert!(none.contains("(those of other threads are captured inside"), "{none}");
 }
 
 #[test]
@@ -142,6 +143,188 @@ async fn tasks_are_captured() {
     let child = tokio::spawn(async { work("task") }.instrument(root));
     child.await.expect("nothing panics");
     capture.assert(span("outer").child_of("root"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_in_a_span_was_missed_on_other_threads() {
+    use tracing::Instrument as _;
+    let capture = capture();
+    let task = async {
+        work("before");
+        tokio::task::yield_now().await;
+        tracing::info!("seen");
+        work("after");
+        std::thread::current().id()
+    };
+    let root = tracing::info_span!("root");
+    let there = tokio::spawn(task.instrument(root)).await.expect("nothing panics");
+    assert_ne!(there, std::thread::current().id());
+    for who in ["before", "after"] {
+        capture.assert(span("outer").child_of("root").with_attribute("who", who));
+    }
+    capture.assert(span("root").with_event("seen"));
+    let blocking = tracing::info_span!("blocking");
+    let blocked = tokio::task::spawn_blocking(move || blocking.in_scope(|| work("blocking")));
+    blocked.await.expect("nothing panics");
+    capture.assert(span("outer").child_of("blocking"));
+}
+
+#[test]
+fn a_thread_is_followed_until_the_last_span_of_the_test_is_left() {
+    let capture = capture();
+    let spans = ["a", "b"].map(|name| tracing::info_span!("root", name));
+    std::thread::spawn(move || {
+        let [a, b] = spans;
+        let first = a.entered();
+        let again = first.clone().entered();
+        let second = b.entered();
+        drop((first, again));
+        work("inside");
+        drop(second);
+        work("outside");
+    })
+    .join()
+    .expect("nothing panics");
+    capture.assert(span("outer").child_of("root").with_attribute("who", "inside"));
+    capture.assert_none(span("outer").with_attribute("who", "outside"));
+    assert_eq!(capture.spans().len(), 5);
+}
+
+#[test]
+fn a_thread_of_another_capture_is_not_followed() {
+    let capture = capture();
+    let root = tracing::info_span!("root");
+    let other = move || {
+        let other = otel_setup::testing::capture();
+        root.in_scope(|| work("other"));
+        other.spans().len()
+    };
+    assert_eq!(std::thread::spawn(other).join().expect("nothing panics"), 3);
+    assert_eq!(capture.spans().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wait_returned_before_tasks_had_begun() {
+    use tracing::Instrument as _;
+    use tracing::instrument::WithSubscriber as _;
+    let capture = capture();
+    for _ in 0..200 {
+        let task = tokio::task::yield_now().instrument(tracing::info_span!("job"));
+        tokio::spawn(task.with_current_subscriber());
+    }
+    capture.wait(Duration::MAX);
+    assert_eq!(capture.spans().len(), 200);
+}
+
+#[test]
+fn wait_did_not_see_a_span_that_nobody_had_entered() {
+    let capture = capture_with(|setup| setup.with_sampler(Sampler::always_off()));
+    let unsampled = tracing::info_span!("unsampled");
+    let text = failure(&capture, |capture| capture.wait(Duration::from_millis(1)));
+    assert!(text.ends_with("not ended yet: \"unsampled\"\n"), "{text}");
+    drop(unsampled);
+    tracing::debug_span!("disabled").in_scope(|| {});
+    capture.wait(Duration::ZERO);
+
+    for stock in [false, true] {
+        let capture = capture_with(|setup| if stock { setup.with_stock_layer() } else { setup });
+        let open = tracing::info_span!("hang");
+        let off = tracing::debug_span!("disabled");
+        let text = failure(&capture, |capture| capture.wait(Duration::from_millis(1)));
+        assert!(text.ends_with("not ended yet: \"hang\"\n"), "{text}");
+        drop((open, off.clone()));
+        capture.wait(Duration::MAX);
+        assert_eq!(capture.span("hang").name, "hang");
+    }
+}
+
+#[test]
+fn a_failure_was_as_long_as_the_capture() {
+    let capture = capture();
+    for n in 0..2_000 {
+        tracing::info_span!("root", n).in_scope(|| {});
+    }
+    let text = failure(&capture, |capture| capture.assert(span("nobody")));
+    assert!(text.lines().count() < 210, "{} lines", text.lines().count());
+    assert!(
+        text.contains("\n… and 7800 more lines, all of which"),
+        "{}",
+        &text[text.len() - 300..]
+    );
+    let root = tracing::info_span!("parent");
+    for n in 0..2_000 {
+        tracing::info_span!(parent: &root, "child", n).in_scope(|| {});
+    }
+    drop(root);
+    let lonely = span("parent").without_other_children();
+    let text = failure(&capture, |capture| capture.assert(lonely));
+    assert!(text.contains("it has other children: \"child\", ") && text.len() < 50_000, "{text}");
+    assert!(text.contains(" and 1990 more\n"), "{text}");
+}
+
+#[test]
+fn one_event_passed_for_two() {
+    let capture = capture();
+    tracing::info_span!("once").in_scope(|| tracing::info!("e"));
+    tracing::info_span!("twice").in_scope(|| {
+        tracing::info!(n = 1, "e");
+        tracing::info!(n = 2, "e");
+    });
+    let two = |name: &str| span(name).with_event("e").with_event("e");
+    let text = failure(&capture, |capture| capture.assert(two("once")));
+    assert!(text.contains("but it has no further event \"e\""), "{text}");
+    capture.assert(two("twice"));
+    // the one that fits both comes first, and must leave its place
+    let n = |n: u8| event("e").with_attribute("n", n);
+    capture.assert(span("twice").with_event("e").with_event(n(1)));
+    capture.assert_none(span("twice").with_event(n(1)).with_event(n(1)));
+}
+
+#[test]
+fn a_key_that_was_set_twice_was_captured_twice() {
+    let capture = capture();
+    tracing::info_span!("work").in_scope(|| {
+        let _ = "one".parse::<u8>().record_err();
+        let _ = "one".parse::<f32>().record_err();
+    });
+    let types: Vec<_> = capture.span("work").attributes;
+    let types: Vec<_> = types.iter().filter(|a| a.key.as_str() == "error.type").collect();
+    assert_eq!(types.len(), 1, "{types:?}");
+    assert_eq!(types[0].value.as_str(), std::any::type_name::<std::num::ParseFloatError>());
+}
+
+#[test]
+fn a_panic_was_not_recorded_in_a_capture() {
+    let panics = |adjust: fn(Setup) -> Setup| {
+        let capture = capture_with(adjust);
+        let work = || tracing::info_span!("work").in_scope(|| panic!("it broke"));
+        catch_unwind(work).expect_err("it panics");
+        capture
+    };
+    panics(Setup::with_panic_events).assert(
+        span("work")
+            .with_error_of("it broke")
+            .with_attribute("error.type", "panic")
+            .with_event(event("exception").with_attribute("exception.message", "it broke")),
+    );
+    panics(|setup| setup).assert(span("work").without_error().without_attribute("error.type"));
+}
+
+#[test]
+fn a_capture_did_not_propagate() {
+    use std::collections::HashMap;
+
+    use otel_setup::propagation::{Relation, extract, inject};
+    let mut carrier = HashMap::new();
+    inject(&mut carrier);
+    assert!(carrier.is_empty());
+    let capture = capture();
+    tracing::info_span!("client").in_scope(|| inject(&mut carrier));
+    let caller = extract(&carrier);
+    Relation::Child.span(&caller, || tracing::info_span!("server")).in_scope(|| {});
+    capture.assert(span("server").child_of("client"));
+    let traceparent = &carrier["traceparent"];
+    assert!(traceparent.contains(&capture.span("client").span_context.trace_id().to_string()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

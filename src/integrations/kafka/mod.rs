@@ -109,9 +109,11 @@ pub use crate::propagation::Relation;
 
 use std::sync::Arc;
 
+use opentelemetry::Context;
 use opentelemetry::propagation::TextMapPropagator;
-use opentelemetry::{Context, global};
 use rdkafka::message::{Headers, OwnedHeaders};
+
+use crate::propagation::with_propagator;
 
 /// The propagator that was chosen, or else the global one, whatever that is at the time.
 #[derive(Debug, Clone, Default)]
@@ -135,14 +137,10 @@ impl Propagation {
     }
 
     fn with<R>(&self, f: impl FnOnce(&dyn TextMapPropagator) -> R) -> R {
-        if let Some(propagator) = &self.0 {
-            return f(propagator.as_ref());
+        match &self.0 {
+            Some(propagator) => f(propagator.as_ref()),
+            None => with_propagator(f),
         }
-        let mut f = Some(f);
-        global::get_text_map_propagator(|propagator| {
-            let f = f.take().expect("the global propagator is asked for once");
-            f(propagator)
-        })
     }
 }
 
