@@ -92,6 +92,7 @@
 //! | `OTEL_RUST_TRACE_FILTER` | string | `info` | which spans and events are traced | [`Setup::with_trace_filter`] |
 //! | `OTEL_RUST_LOG_FORMAT` | enum | `text` | how log lines look: `text`, `json`, `off` | [`Setup::with_log_format`] |
 //! | `NO_COLOR` | string | colours on a terminal | log lines without colours, whatever it is set to | [`Setup::with_color`] |
+//! | `OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS` | string | `CONNECT,DELETE,GET,HEAD,OPTIONS,PATCH,POST,PUT,QUERY,TRACE` | HTTP methods that are shown by their names, all others being `_OTHER`; read from the process's own environment (features `tower`, `reqwest`) | `tower::ServerLayer::with_known_methods` |
 //! | `OTEL_RUST_BSP_MAX_QUEUE_BYTES` | integer | 33554432 | bytes of spans, by estimate, in the queue of one exporter | [`BatchSettings::with_max_queue_bytes`] |
 //! | `OTEL_RUST_FLUSH_TIMEOUT` | duration | 5000 | how long dropping a guard waits for the export of what is queued | [`Setup::with_flush_timeout`] |
 //! | `OTEL_RUST_OTLP_FILE` | string | none | the path of the exporter `otlp_file` | `Exporter::file` |

@@ -70,7 +70,8 @@ pub(crate) use variables::{
 
 use self::resolver::Said;
 use self::variables::{
-    EXPLAIN, FLUSH_TIMEOUT, LOG_FORMAT, LOG_LEVEL, NO_COLOR, SDK_DISABLED, Variable,
+    EXPLAIN, FLUSH_TIMEOUT, HTTP_KNOWN_METHODS, LOG_FORMAT, LOG_LEVEL, NO_COLOR, SDK_DISABLED,
+    Variable,
 };
 use crate::error::Severity;
 
@@ -125,6 +126,8 @@ impl Config {
             r.setting(said, &[variable], DEFAULT_FILTER.to_owned())
         };
         let info = Level(Some(Severity::Info));
+        // the integrations, which know nothing of a setup, read it for themselves
+        r.setting(Said::in_code(None), &[&HTTP_KNOWN_METHODS], KNOWN_METHODS.to_owned());
         Self {
             schema_url: r.file.and_then(|file| file.schema_url.clone()),
             disabled: r.setting(r.said(|s| s.disabled), &[&SDK_DISABLED], false).value,
@@ -150,6 +153,7 @@ impl Config {
 }
 
 pub(crate) const DEFAULT_FILTER: &str = "info";
+const KNOWN_METHODS: &str = "CONNECT,DELETE,GET,HEAD,OPTIONS,PATCH,POST,PUT,QUERY,TRACE";
 const DEFAULT_FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[cfg(test)]

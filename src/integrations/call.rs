@@ -24,8 +24,8 @@ pub(super) trait Rules: fmt::Debug + Send + Sync {
     /// The end of the body, with its trailers if it had some.
     fn ended(&self, _traced: &Traced, _trailers: Option<&HeaderMap>) {}
 
-    /// There is no response, or no more of it. `error` is a type or another word of a few.
-    fn failed(&self, traced: &Traced, error: &str);
+    /// There is no response, or no more of it. `kind` is the error's type or another word of a few.
+    fn failed(&self, traced: &Traced, kind: &str, error: Option<&dyn Any>);
 
     /// Nobody wants the rest.
     fn abandoned(&self, traced: &Traced);
@@ -164,7 +164,7 @@ impl Call {
                     "exception"
                 );
             }
-            self.rules.failed(&self.traced, "panic");
+            self.rules.failed(&self.traced, "panic", None);
         });
         resume_unwind(payload)
     }
@@ -187,8 +187,14 @@ impl Inside<'_> {
         *self.is_over = true;
     }
 
-    pub(super) fn failed(&mut self, error: &str) {
-        self.rules.failed(self.traced, error);
+    /// By a word of a few.
+    pub(super) fn failed_as(&mut self, kind: &str) {
+        self.rules.failed(self.traced, kind, None);
+        *self.is_over = true;
+    }
+
+    pub(super) fn failed<E: 'static>(&mut self, error: &E) {
+        self.rules.failed(self.traced, type_of(error), Some(error));
         *self.is_over = true;
     }
 }
@@ -203,7 +209,7 @@ impl Drop for Call {
 }
 
 /// The name of an error's type, or the word for those that have none of their own.
-pub(super) fn type_of<E>(_: &E) -> &'static str {
+fn type_of<E>(_: &E) -> &'static str {
     let name = std::any::type_name::<E>();
     if name.contains("dyn ") { "_OTHER" } else { name }
 }

@@ -3,6 +3,7 @@
 
 mod address;
 mod client;
+mod conventions;
 #[cfg(feature = "tower")]
 mod forwarded;
 mod redact;
@@ -19,6 +20,7 @@ use opentelemetry::propagation::TextMapPropagator;
 #[cfg(feature = "tower")]
 pub(super) use address::Address;
 pub(super) use client::{Attempts, ClientRequest, client_span};
+pub(super) use conventions::Conventions;
 #[cfg(feature = "tower")]
 pub(super) use forwarded::Forwarded;
 pub(super) use redact::full_url;
@@ -36,11 +38,6 @@ use crate::propagation::{HeaderExtractor, inject_headers_by, remove_headers, wit
 
 /// The target of the spans of HTTP servers and clients.
 pub(super) const TARGET: &str = "otel_setup::http";
-
-/// The methods of RFC 9110 and PATCH; others could be anything.
-pub(super) fn known(method: &http::Method) -> Option<&'static str> {
-    KNOWN_METHODS.into_iter().find(|known| *known == method.as_str())
-}
 
 pub(super) fn protocol_version(version: http::Version) -> Option<&'static str> {
     match version {
@@ -145,9 +142,6 @@ impl fmt::Debug for Propagation {
     }
 }
 
-const KNOWN_METHODS: [&str; 9] =
-    ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "CONNECT", "TRACE"];
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -167,12 +161,5 @@ mod tests {
         ] {
             assert_eq!(host_and_port(authority), expected, "{authority}");
         }
-    }
-
-    #[test]
-    fn methods_are_known_by_their_exact_name() {
-        assert_eq!(known(&http::Method::PATCH), Some("PATCH"));
-        let lower = http::Method::from_bytes(b"get").expect("a token");
-        assert_eq!(known(&lower), None);
     }
 }

@@ -29,13 +29,16 @@ use reqwest_middleware::{Error, Middleware, Next};
 use tracing::Span;
 
 use super::call::{Call, Head};
-use super::http::{Attempts, ClientRequest, HttpClient, Propagation, client_span, full_url, known};
+use super::http::{
+    Attempts, ClientRequest, Conventions, HttpClient, Propagation, client_span, full_url,
+};
 
 /// Traces each request as a span of kind CLIENT; see the [module](self).
 #[derive(Debug, Clone, Default)]
 #[must_use = "it traces nothing until it is part of a client"]
 pub struct ClientMiddleware {
     propagation: Propagation,
+    conventions: Conventions,
 }
 
 impl ClientMiddleware {
@@ -52,6 +55,26 @@ impl ClientMiddleware {
         self.propagation = Propagation::new(propagator);
         self
     }
+
+    /// Which methods have a name of their own in spans, in place of the usual ones and of
+    /// `OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS`. Case counts.
+    pub fn with_known_methods(
+        mut self,
+        methods: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        self.conventions.set_known_methods(methods);
+        self
+    }
+
+    /// More keys of queries whose values are not to be seen, beside those that always are. Neither
+    /// case nor `-`, `_` and `.` count.
+    pub fn with_secret_query_keys(
+        mut self,
+        names: impl IntoIterator<Item = impl AsRef<str>>,
+    ) -> Self {
+        self.conventions.add_secret_keys(names);
+        self
+    }
 }
 
 #[async_trait::async_trait]
@@ -63,7 +86,7 @@ impl Middleware for ClientMiddleware {
         next: Next<'_>,
     ) -> Result<Response, Error> {
         let resends = extensions.get_or_insert_default::<Attempts>().next();
-        let mut call = Call::new(span(&request, resends), &HttpClient);
+        let mut call = Call::new(span(&request, resends, &self.conventions), &HttpClient);
         call.run(|_| self.propagation.inject(request.headers_mut()));
         let mut answer = pin!(next.run(request, extensions));
         poll_fn(|cx| {
@@ -75,7 +98,7 @@ impl Middleware for ClientMiddleware {
                         let (status, version) = (response.status(), response.version());
                         call.responded(&Head { status, version, headers: response.headers() });
                     }
-                    Poll::Ready(Err(error)) => call.failed(kind(error)),
+                    Poll::Ready(Err(error)) => call.failed_as(kind(error)),
                 }
                 polled
             })
@@ -84,7 +107,7 @@ impl Middleware for ClientMiddleware {
     }
 }
 
-fn span(request: &Request, resends: Option<u32>) -> Span {
+fn span(request: &Request, resends: Option<u32>, conventions: &Conventions) -> Span {
     let url = request.url();
     let has_credentials = !url.username().is_empty() || url.password().is_some();
     let host = url.host_str().unwrap_or_default();
@@ -93,9 +116,16 @@ fn span(request: &Request, resends: Option<u32>) -> Span {
         None => host.to_owned(),
     };
     client_span(&ClientRequest {
-        method: known(request.method()),
+        method: conventions.known(request.method()),
         method_original: request.method().as_str(),
-        url: &full_url(url.scheme(), has_credentials, &authority, url.path(), url.query()),
+        url: &full_url(
+            url.scheme(),
+            has_credentials,
+            &authority,
+            url.path(),
+            url.query(),
+            conventions.secret_keys(),
+        ),
         host: host.trim_matches(['[', ']']),
         port: url.port_or_known_default().map(i64::from),
         resends,

@@ -31,7 +31,8 @@
 //! A server's span is an error for `UNKNOWN`, `DEADLINE_EXCEEDED`, `UNIMPLEMENTED`, `INTERNAL`,
 //! `UNAVAILABLE` and `DATA_LOSS`; the other codes are the client's doing. A client's is for all but `OK`. It
 //! lasts until the last message of the response. A call that is dropped before is `CANCELLED`; one
-//! that has no response is `UNAVAILABLE`.
+//! that has no response has the code that tonic gives it (`CANCELLED` after the channel's timeout), or
+//! else is `UNAVAILABLE`.
 //!
 //! The spans are ordinary `tracing` spans at level INFO with the target `otel_setup::rpc`.
 

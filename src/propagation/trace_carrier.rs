@@ -1,5 +1,8 @@
 //! A context as data: for queues, database rows and messages between tasks.
 
+#[cfg(feature = "serde")]
+mod with_serde;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
@@ -19,7 +22,8 @@ use super::{Relation, current};
 ///
 /// Whatever is read is bounded: 64 fields and 16,384 bytes, and what is more is left out. A carrier
 /// that is damaged reads as what is left of it, at worst as empty: work is not lost because of its
-/// trace.
+/// trace. In serde that holds for the formats that people can read (JSON, YAML, TOML), whatever stands
+/// in its place; the others do not say what a value is, and fail.
 ///
 /// ```
 /// use otel_setup::propagation::{Relation, TraceCarrier};
@@ -163,49 +167,6 @@ impl IntoIterator for TraceCarrier {
 fn boundary(text: &str, index: usize) -> usize {
     let end = index.min(text.len());
     (0..=end).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
-}
-
-#[cfg(feature = "serde")]
-mod with_serde {
-    use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
-    use serde::ser::Serializer;
-    use serde::{Deserialize, Serialize};
-
-    use super::{MAX_READ, TraceCarrier};
-
-    impl Serialize for TraceCarrier {
-        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            serializer.collect_map(&self.fields)
-        }
-    }
-
-    impl<'de> Deserialize<'de> for TraceCarrier {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            deserializer.deserialize_map(Fields)
-        }
-    }
-
-    struct Fields;
-
-    impl<'de> Visitor<'de> for Fields {
-        type Value = TraceCarrier;
-
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("a map of strings: the fields of a trace context")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            let mut carrier = TraceCarrier::default();
-            for _ in 0..MAX_READ {
-                let Some((key, value)) = map.next_entry::<String, String>()? else {
-                    return Ok(carrier);
-                };
-                carrier.put(key, value);
-            }
-            while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-            Ok(carrier)
-        }
-    }
 }
 
 const MAX_FIELDS: usize = 64;

@@ -412,6 +412,32 @@ async fn call(stack: &Stack, address: SocketAddr) {
 }
 
 #[test]
+fn a_call_over_the_channels_timeout_has_the_code_that_the_caller_gets() {
+    let (stack, seen) = stack(|setup| setup);
+    let code = run(&stack, || {
+        block_on(async {
+            // takes connections and says nothing
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+            let address = listener.local_addr().expect("it is bound");
+            let endpoint = tonic::transport::Endpoint::try_from(format!("http://{address}"));
+            let endpoint = endpoint.expect("it is valid");
+            let channel = endpoint.timeout(std::time::Duration::from_millis(1)).connect_lazy();
+            let layer = ClientLayer::new().with_propagator(stack.propagator());
+            let service = ServiceBuilder::new().layer(layer).service(channel);
+            let mut client = tonic::client::Grpc::new(service);
+            client.ready().await.expect("it is ready");
+            let request = tonic::Request::new("hello".to_owned());
+            let answer: Result<tonic::Response<String>, _> =
+                client.unary(request, method("/test.v1.Echo/Say"), Text).await;
+            answer.expect_err("nobody answers").code()
+        })
+    });
+    assert_eq!(code, Code::Cancelled);
+    let client = of(&seen, &SpanKind::Client);
+    says(&client, &[("rpc.response.status_code", Some("CANCELLED"))]);
+}
+
+#[test]
 fn a_server_that_is_not_there_is_unavailable() {
     let (stack, seen) = stack(|setup| setup);
     let client = ClientLayer::new().with_propagator(stack.propagator());

@@ -74,7 +74,7 @@ fn response_of<B: Body>(stack: &Stack, response: Response<B>) -> Response<Respon
     run(stack, || block_on(service.oneshot(Request::new(()))).expect("it answers"))
 }
 
-fn read<B: Body<Error: std::fmt::Debug>>(stack: &Stack, body: ResponseBody<B>) {
+fn read<B: Body<Error: std::fmt::Debug + 'static>>(stack: &Stack, body: ResponseBody<B>) {
     run(stack, || block_on(body.collect()).map(|_| ()).expect("it can be read"));
 }
 

@@ -418,6 +418,25 @@ fn a_skipped_request_leaves_no_trace_and_neither_does_its_handler() {
 }
 
 #[test]
+fn the_known_methods_and_the_secret_keys_can_be_others() {
+    let (stack, seen) = stack(|setup| setup);
+    let adjust = |layer: ServerLayer| {
+        layer.with_known_methods(["PURGE"]).with_secret_query_keys(["patient-id"])
+    };
+    for method in ["PURGE", "GET"] {
+        let request = request(method, "/orders/7?patient_id=1&a=2");
+        send(&stack, app(&stack, adjust), bare(request));
+    }
+    let purge = span(&seen, "PURGE /orders/{id}");
+    says(&purge, &[("url.query", Some("patient_id=REDACTED&a=2"))]);
+    let get = span(&seen, "HTTP /orders/{id}");
+    says(
+        &get,
+        &[("http.request.method", Some("_OTHER")), ("http.request.method_original", Some("GET"))],
+    );
+}
+
+#[test]
 fn whoever_asks_for_the_ids_gets_them() {
     let (stack, seen) = stack(|setup| setup);
     let app = app(&stack, |layer| layer.with_trace_response(true));

@@ -1,4 +1,4 @@
-//! What the specification leaves to each language, and two conventions from beside it.
+//! What the specification leaves to each language, and conventions from beside it.
 
 use std::time::Duration;
 
@@ -39,6 +39,15 @@ variables! {
         default: "colours on a terminal",
         meaning: "log lines without colours, whatever it is set to",
         code: "[`Setup::with_color`]",
+    }
+    HTTP_KNOWN_METHODS: String = "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS" {
+        parse: parse::text,
+        kind: String,
+        owner: Owner::Ours,
+        default: "`CONNECT,DELETE,GET,HEAD,OPTIONS,PATCH,POST,PUT,QUERY,TRACE`",
+        meaning: "HTTP methods that are shown by their names, all others being `_OTHER`; read from \
+                  the process's own environment (features `tower`, `reqwest`)",
+        code: "`tower::ServerLayer::with_known_methods`",
     }
     BSP_MAX_QUEUE_BYTES: usize = "OTEL_RUST_BSP_MAX_QUEUE_BYTES" {
         parse: parse::positive,

@@ -10,7 +10,7 @@ use super::TARGET;
 
 /// What there is to say of a request.
 pub(in crate::integrations) struct ClientRequest<'a> {
-    pub(in crate::integrations) method: Option<&'static str>,
+    pub(in crate::integrations) method: Option<&'a str>,
     pub(in crate::integrations) method_original: &'a str,
     pub(in crate::integrations) url: &'a str,
     pub(in crate::integrations) host: &'a str,

@@ -19,9 +19,9 @@ impl<'a> Forwarded<'a> {
             (!first.is_empty()).then_some(first)
         };
         Self {
-            client: client.or_else(|| first(said.forwarded_for).map(|c| host_and_port(c).0)),
+            client: client.or_else(|| address(first(said.forwarded_for)?)),
             host: host.or_else(|| first(said.forwarded_host)),
-            proto: proto.or_else(|| first(said.forwarded_proto)),
+            proto: proto.or_else(|| scheme(first(said.forwarded_proto)?)),
         }
     }
 
@@ -33,15 +33,14 @@ impl<'a> Forwarded<'a> {
             let value = value.trim().trim_matches('"');
             let slot = match name.trim() {
                 name if name.eq_ignore_ascii_case("for") => {
-                    // `unknown`, or a name that a proxy has made up to hide the address
-                    if value.eq_ignore_ascii_case("unknown") || value.starts_with('_') {
-                        continue;
-                    }
-                    forwarded.client = Some(host_and_port(value).0).filter(|host| !host.is_empty());
+                    forwarded.client = address(value);
                     continue;
                 }
                 name if name.eq_ignore_ascii_case("host") => &mut forwarded.host,
-                name if name.eq_ignore_ascii_case("proto") => &mut forwarded.proto,
+                name if name.eq_ignore_ascii_case("proto") => {
+                    forwarded.proto = scheme(value);
+                    continue;
+                }
                 _ => continue,
             };
             *slot = Some(value).filter(|value| !value.is_empty());
@@ -49,6 +48,19 @@ impl<'a> Forwarded<'a> {
         forwarded
     }
 }
+
+/// Not `unknown`, nor a name that a proxy has made up to hide the address.
+fn address(value: &str) -> Option<&str> {
+    let is_hidden = value.eq_ignore_ascii_case("unknown") || value.starts_with('_');
+    Some(host_and_port(value).0).filter(|host| !is_hidden && !host.is_empty())
+}
+
+/// In lower case: whoever sends the header decides what it says.
+fn scheme(value: &str) -> Option<&'static str> {
+    SCHEMES.into_iter().find(|scheme| scheme.eq_ignore_ascii_case(value))
+}
+
+const SCHEMES: [&str; 4] = ["http", "https", "ws", "wss"];
 
 /// The pairs up to the first comma that is not quoted.
 fn first_element(value: &str) -> impl Iterator<Item = &str> {
@@ -117,6 +129,21 @@ mod tests {
     fn an_obfuscated_client_is_no_address() {
         sees(&[("forwarded", "for=_hidden;proto=http")], [None, None, Some("http")]);
         sees(&[("forwarded", "for=unknown")], [None, None, None]);
+        sees(&[("x-forwarded-for", "Unknown, 10.0.0.1")], [None, None, None]);
+        sees(&[("x-forwarded-for", "_hidden")], [None, None, None]);
+    }
+
+    #[test]
+    fn a_scheme_that_is_none_of_the_webs_is_none() {
+        sees(&[("x-forwarded-proto", "wss")], [None, None, Some("wss")]);
+        sees(&[("x-forwarded-proto", "HTTPS, http")], [None, None, Some("https")]);
+        for made_up in ["javascript", "https;x", "on", "h2"] {
+            sees(&[("x-forwarded-proto", made_up)], [None, None, None]);
+        }
+        sees(
+            &[("forwarded", "proto=gopher"), ("x-forwarded-proto", "ws")],
+            [None, None, Some("ws")],
+        );
     }
 
     #[test]

@@ -2,11 +2,14 @@
 
 use std::borrow::Cow;
 
+use smallvec::SmallVec;
+
 /// A query without its secrets: `q=shoes&sig=REDACTED`.
 ///
 /// The conventions name `AWSAccessKeyId`, `Signature`, `sig` and `X-Goog-Signature`. Ours are more,
-/// in any case, with or without `-`, `_` and `.`, percent-coded or not.
-pub(in crate::integrations) fn redacted(query: &str) -> Cow<'_, str> {
+/// in any case, with or without `-`, `_` and `.`, percent-coded or not, and nested. `more` are those
+/// of the user, as [`plain`] has them.
+pub(in crate::integrations) fn redacted<'q>(query: &'q str, more: &[Vec<u8>]) -> Cow<'q, str> {
     let mut safe = String::new();
     let (mut at, mut copied) = (0, 0);
     while at < query.len() {
@@ -15,7 +18,7 @@ pub(in crate::integrations) fn redacted(query: &str) -> Cow<'_, str> {
         let value = at + key.len() + 1;
         if !rest[key.len()..].starts_with('=') {
             at = value;
-        } else if is_secret(key) {
+        } else if is_secret(key, more) {
             // up to `&` alone: a `;` may be part of the secret
             let end = end_of(query, value, &['&']);
             safe.push_str(&query[copied..value]);
@@ -39,9 +42,10 @@ pub(in crate::integrations) fn full_url(
     authority: &str,
     path: &str,
     query: Option<&str>,
+    more: &[Vec<u8>],
 ) -> String {
     let credentials = if had_credentials { "REDACTED:REDACTED@" } else { "" };
-    let (mark, query) = query.map_or(("", "".into()), |query| ("?", redacted(query)));
+    let (mark, query) = query.map_or(("", "".into()), |query| ("?", redacted(query, more)));
     [scheme, "://", credentials, authority, path, mark, &query].concat()
 }
 
@@ -49,21 +53,35 @@ fn end_of(query: &str, from: usize, ends: &[char]) -> usize {
     query[from..].find(ends).map_or(query.len(), |length| from + length)
 }
 
-/// Whether the value of this key is nobody's business.
-fn is_secret(key: &str) -> bool {
-    let mut plain = [0; LONGEST];
-    let mut length = 0;
-    for byte in percent_decoded(key) {
+/// Whether the value of this key is nobody's business: `token`, `token[0]`, `user[password]`,
+/// `user.password`.
+fn is_secret(key: &str, more: &[Vec<u8>]) -> bool {
+    let is_listed = |name: &[u8]| SECRETS.contains(&name) || more.iter().any(|one| one == name);
+    // of the part between brackets, all of it and what is behind its last dot
+    let (mut part, mut last) = (SmallVec::<[u8; 32]>::new(), 0);
+    for byte in percent_decoded(key).chain([b']']) {
         match byte {
-            b'-' | b'_' | b'.' | b'+' | b' ' => continue,
-            // `token[]`, `token[0]`
-            b'[' => break,
-            _ if length == LONGEST => return false,
-            _ => plain[length] = byte.to_ascii_lowercase(),
+            b'[' | b']' => {
+                if is_listed(&part) || is_listed(&part[last..]) {
+                    return true;
+                }
+                part.clear();
+                last = 0;
+            }
+            b'.' => last = part.len(),
+            byte => part.extend(letter(byte)),
         }
-        length += 1;
     }
-    SECRETS.contains(&&plain[..length])
+    false
+}
+
+/// A name as it is compared.
+pub(super) fn plain(name: &str) -> Vec<u8> {
+    name.bytes().filter(|byte| *byte != b'.').filter_map(letter).collect()
+}
+
+fn letter(byte: u8) -> Option<u8> {
+    (!matches!(byte, b'-' | b'_' | b'+' | b' ')).then(|| byte.to_ascii_lowercase())
 }
 
 pub(in crate::integrations) fn percent_decoded(text: &str) -> impl Iterator<Item = u8> {
@@ -85,34 +103,52 @@ pub(in crate::integrations) fn percent_decoded(text: &str) -> impl Iterator<Item
 
 const REDACTED: &str = "REDACTED";
 
-/// Keys without separators, in lower case.
+/// Keys without separators, in lower case. The documentation of `tower` has the list.
 const SECRETS: &[&[u8]] = &[
+    b"accesscode",
     b"accesskey",
     b"accesstoken",
     b"apikey",
+    b"apisecret",
     b"apitoken",
+    b"appkey",
+    b"appsecret",
     b"assertion",
     b"auth",
+    b"authcode",
     b"authorization",
     b"authtoken",
     b"awsaccesskeyid",
     b"bearer",
     b"clientassertion",
     b"clientsecret",
+    b"code",
     b"codeverifier",
     b"credential",
     b"credentials",
     b"csrftoken",
+    b"devicecode",
+    b"hmac",
     b"idtoken",
+    b"idtokenhint",
+    b"jsessionid",
     b"jwt",
+    b"key",
+    b"oauthsignature",
+    b"oauthtoken",
+    b"oauthtokensecret",
+    b"oauthverifier",
     b"otp",
+    b"passcode",
     b"passphrase",
     b"passwd",
     b"password",
+    b"phpsessid",
     b"privatekey",
     b"privatetoken",
     b"pwd",
     b"refreshtoken",
+    b"resettoken",
     b"samlresponse",
     b"secret",
     b"secretaccesskey",
@@ -120,19 +156,23 @@ const SECRETS: &[&[u8]] = &[
     b"session",
     b"sessionid",
     b"sessiontoken",
+    b"sharedsecret",
     b"sig",
     b"signature",
+    b"subscriptionkey",
+    b"ticket",
     b"token",
+    b"usercode",
+    b"verificationcode",
     b"xamzcredential",
     b"xamzsecuritytoken",
     b"xamzsignature",
     b"xapikey",
+    b"xauthtoken",
     b"xgoogcredential",
     b"xgoogsignature",
+    b"xsrftoken",
 ];
-
-/// The longest of them.
-const LONGEST: usize = 17;
 
 #[cfg(test)]
 mod tests {
@@ -155,32 +195,82 @@ mod tests {
             ("password=", "password=REDACTED"),
             ("sig=a=b&c=d", "sig=REDACTED&c=d"),
         ] {
-            assert_eq!(redacted(query), expected);
+            assert_eq!(redacted(query, &[]), expected);
         }
     }
 
     #[test]
     fn a_harmless_query_is_not_copied() {
         for query in ["", "&&", "q=signature", "design=a", "sig", "author=me", "=x", "ü=1;b=%"] {
-            assert!(matches!(redacted(query), Cow::Borrowed(same) if same == query), "{query}");
+            assert!(
+                matches!(redacted(query, &[]), Cow::Borrowed(same) if same == query),
+                "{query}"
+            );
         }
     }
 
     #[test]
-    fn the_longest_key_is_as_long_as_it_says() {
-        assert_eq!(SECRETS.iter().map(|key| key.len()).max(), Some(LONGEST));
+    fn secrets_of_services_that_are_asked_for_by_query_are_no_secrets_any_more() {
+        for (query, expected) in [
+            ("key=a&q=b", "key=REDACTED&q=b"),
+            ("code=a&state=b", "code=REDACTED&state=b"),
+            ("OAuth_Token=a&id_token_hint=b", "OAuth_Token=REDACTED&id_token_hint=REDACTED"),
+            ("X-Auth-Token=a", "X-Auth-Token=REDACTED"),
+        ] {
+            assert_eq!(redacted(query, &[]), expected);
+        }
+    }
+
+    #[test]
+    fn a_secret_in_a_nested_key_is_found() {
+        for key in [
+            "user[password]",
+            "user%5Bpass_word%5D",
+            "a[b][token]",
+            "user[password][]",
+            "user[password][0]",
+            "token[value]",
+            "user.password",
+            "a[user.api-key]",
+            "login.user[secret",
+        ] {
+            assert_eq!(redacted(&format!("{key}=x&b=1"), &[]), format!("{key}=REDACTED&b=1"));
+        }
+        for key in ["user[name]", "password.length", "user[nopassword]", "[]", "][.", "."] {
+            assert!(matches!(redacted(&format!("{key}=x"), &[]), Cow::Borrowed(_)), "{key}");
+        }
+    }
+
+    #[test]
+    fn more_names_are_found_as_the_others_are() {
+        let more = [plain("Patient-Id"), plain("social.security_number")];
+        let query = "patient_id=1&PATIENTID=2&a[patient.id]=3&social-security-number=4&sig=5&id=6";
+        let r = "REDACTED";
+        let expected = format!(
+            "patient_id={r}&PATIENTID={r}&a[patient.id]={r}&social-security-number={r}&sig={r}&id=6"
+        );
+        assert_eq!(redacted(query, &more), expected);
+    }
+
+    #[test]
+    fn the_documentation_has_every_name() {
+        let documentation = include_str!("../tower/mod.rs");
+        for name in SECRETS {
+            let name = format!("`{}`", String::from_utf8_lossy(name));
+            assert!(documentation.contains(&name), "{name}");
+        }
     }
 
     #[test]
     fn a_url_loses_its_credentials() {
-        let url = full_url("https", true, "example.com:8443", "/a", Some("b=1&token=2"));
+        let url = full_url("https", true, "example.com:8443", "/a", Some("b=1&token=2"), &[]);
         assert_eq!(url, "https://REDACTED:REDACTED@example.com:8443/a?b=1&token=REDACTED");
     }
 
     /// A secret key as somebody may write it, and whether its letters are capitals or percent-coded.
     fn secret_key() -> impl Strategy<Value = String> {
         let key = proptest::sample::select(SECRETS);
-        (key, proptest::collection::vec(0..4_u8, LONGEST)).prop_map(|(key, how)| {
+        (key, proptest::collection::vec(0..4_u8, 20)).prop_map(|(key, how)| {
             let letters = key.iter().zip(how).map(|(&byte, how)| match how {
                 0 => format!("%{byte:02x}"),
                 1 => char::from(byte).to_ascii_uppercase().to_string(),
@@ -210,13 +300,13 @@ mod tests {
                 (key, value)
             });
             let (query, expected) = (join(pairs.clone()), join(expected.collect()));
-            prop_assert_eq!(redacted(&query), expected);
+            prop_assert_eq!(redacted(&query, &[]), expected);
         }
 
         #[test]
         fn whatever_comes_is_taken_and_twice_is_as_once(query in "\\PC*") {
-            let once = redacted(&query).into_owned();
-            prop_assert_eq!(&redacted(&once), &once);
+            let once = redacted(&query, &[]).into_owned();
+            prop_assert_eq!(&redacted(&once, &[]), &once);
         }
     }
 }

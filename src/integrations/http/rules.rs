@@ -1,5 +1,7 @@
 //! When an HTTP request has failed ("Semantic conventions for HTTP spans", Status).
 
+use std::any::Any;
+
 use http::StatusCode;
 use tracing::Span;
 
@@ -33,8 +35,8 @@ impl Rules for HttpServer {
         }
     }
 
-    fn failed(&self, Traced { span, .. }: &Traced, error: &str) {
-        failed(span, error);
+    fn failed(&self, Traced { span, .. }: &Traced, kind: &str, _: Option<&dyn Any>) {
+        failed(span, kind);
     }
 
     fn abandoned(&self, Traced { span, .. }: &Traced) {
@@ -51,8 +53,8 @@ impl Rules for HttpClient {
         Progress::Over
     }
 
-    fn failed(&self, Traced { span, .. }: &Traced, error: &str) {
-        failed(span, error);
+    fn failed(&self, Traced { span, .. }: &Traced, kind: &str, _: Option<&dyn Any>) {
+        failed(span, kind);
     }
 
     fn abandoned(&self, Traced { span, .. }: &Traced) {

@@ -1,5 +1,8 @@
 //! How a call has ended ("Semantic conventions for gRPC").
 
+use std::any::Any;
+use std::error::Error;
+
 use http::{HeaderMap, StatusCode};
 use tracing::Span;
 
@@ -23,8 +26,8 @@ impl Rules for GrpcServer {
         ended(traced, trailers, server);
     }
 
-    fn failed(&self, traced: &Traced, error: &str) {
-        failed(&traced.span, error);
+    fn failed(&self, traced: &Traced, kind: &str, _: Option<&dyn Any>) {
+        failed(&traced.span, kind);
     }
 
     fn abandoned(&self, traced: &Traced) {
@@ -41,9 +44,10 @@ impl Rules for GrpcClient {
         ended(traced, trailers, client);
     }
 
-    fn failed(&self, traced: &Traced, error: &str) {
-        traced.span.record("rpc.response.status_code", Code::UNAVAILABLE.name());
-        failed(&traced.span, error);
+    fn failed(&self, traced: &Traced, kind: &str, error: Option<&dyn Any>) {
+        let code = error.and_then(Code::of_error).unwrap_or(Code::UNAVAILABLE);
+        traced.span.record("rpc.response.status_code", code.name());
+        failed(&traced.span, kind);
     }
 
     fn abandoned(&self, traced: &Traced) {
@@ -132,9 +136,35 @@ impl Code {
         })
     }
 
+    /// The code that tonic makes of an error, as far as it can be seen from outside.
+    fn of_error(error: &dyn Any) -> Option<Self> {
+        let mut next = as_error(error);
+        while let Some(error) = next {
+            if let Some(status) = error.downcast_ref::<tonic::Status>() {
+                return usize::try_from(i32::from(status.code())).ok().map(Self);
+            }
+            if error.is::<tonic::TimeoutExpired>() {
+                return Some(Self::CANCELLED);
+            }
+            next = error.source();
+        }
+        None
+    }
+
     fn name(self) -> &'static str {
         NAMES[self.0]
     }
+}
+
+/// An error of one of the types that channels and what is put around them have.
+fn as_error<'a>(error: &'a dyn Any) -> Option<&'a (dyn Error + 'static)> {
+    if let Some(boxed) = error.downcast_ref::<Box<dyn Error + Send + Sync>>() {
+        return Some(&**boxed);
+    }
+    let transport = error.downcast_ref::<tonic::transport::Error>().map(|e| e as &dyn Error);
+    let status = || error.downcast_ref::<tonic::Status>().map(|e| e as &dyn Error);
+    let timeout = || error.downcast_ref::<tonic::TimeoutExpired>().map(|e| e as &dyn Error);
+    transport.or_else(status).or_else(timeout)
 }
 
 const STATUS: &str = "grpc-status";

@@ -28,7 +28,7 @@ impl<S> ServerService<S> {
 
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for ServerService<S>
 where
-    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    S: Service<Request<ReqBody>, Response = Response<ResBody>, Error: 'static>,
     ResBody: Body,
 {
     type Response = Response<ResponseBody<ResBody>>;
@@ -73,7 +73,7 @@ impl<S> ClientService<S> {
 
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for ClientService<S>
 where
-    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    S: Service<Request<ReqBody>, Response = Response<ResBody>, Error: 'static>,
     ResBody: Body,
 {
     type Response = Response<ResponseBody<ResBody>>;

@@ -8,7 +8,7 @@ use bytes::Buf;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use crate::integrations::call::{Call, Inside, type_of};
+use crate::integrations::call::{Call, Inside};
 
 pin_project! {
     /// The body of a response to a traced request: the span ends with it.
@@ -38,7 +38,7 @@ impl<B: Body> ResponseBody<B> {
     }
 }
 
-impl<B: Body> Body for ResponseBody<B> {
+impl<B: Body<Error: 'static>> Body for ResponseBody<B> {
     type Data = B::Data;
     type Error = B::Error;
 
@@ -57,7 +57,7 @@ impl<B: Body> Body for ResponseBody<B> {
                     true
                 }
                 Poll::Ready(Some(Err(error))) => {
-                    call.failed(type_of(error));
+                    call.failed(error);
                     true
                 }
                 Poll::Ready(Some(Ok(frame))) => {

@@ -9,7 +9,7 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 
 use super::body::ResponseBody;
-use crate::integrations::call::{Call, Head, Inside, Progress, type_of};
+use crate::integrations::call::{Call, Head, Inside, Progress};
 
 pin_project! {
     /// The future of a traced server, and of a traced client whose span ends with the body.
@@ -65,6 +65,7 @@ impl<F, B, E> Future for ResponseFuture<F>
 where
     F: Future<Output = Result<Response<B>, E>>,
     B: Body,
+    E: 'static,
 {
     type Output = Result<Response<ResponseBody<B>>, E>;
 
@@ -98,6 +99,7 @@ impl<F> ClientFuture<F> {
 impl<F, B, E> Future for ClientFuture<F>
 where
     F: Future<Output = Result<Response<B>, E>>,
+    E: 'static,
 {
     type Output = F::Output;
 
@@ -117,6 +119,7 @@ impl<F> Answer<F> {
     ) -> Poll<(F::Output, Option<Call>)>
     where
         F: Future<Output = Result<Response<B>, E>>,
+        E: 'static,
     {
         let mut this = self.project();
         let call = this.call.as_mut().expect("a future is not polled after it was ready");
@@ -126,7 +129,7 @@ impl<F> Answer<F> {
             let progress = match &result {
                 Ok(response) => responded(call, response),
                 Err(error) => {
-                    call.failed(type_of(error));
+                    call.failed(error);
                     Progress::Over
                 }
             };

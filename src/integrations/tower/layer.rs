@@ -10,7 +10,7 @@ use tower_layer::Layer;
 
 use super::service::{ClientService, ServerService};
 use crate::integrations::Trust;
-use crate::integrations::http::Propagation;
+use crate::integrations::http::{Conventions, Propagation};
 
 /// Traces every request that a server gets, as a span of kind SERVER.
 ///
@@ -39,6 +39,7 @@ pub struct ServerLayer(Arc<ServerOptions>);
 pub(super) struct ServerOptions {
     pub(super) trust: Trust,
     pub(super) propagation: Propagation,
+    pub(super) conventions: Conventions,
     pub(super) ignores_forwarded: bool,
     pub(super) trace_response: bool,
     pub(super) route: Option<Route>,
@@ -107,6 +108,23 @@ impl ServerLayer {
         self.with(|options| options.peer = Some(peer))
     }
 
+    /// Which methods have a name of their own in spans, in place of the usual ones and of
+    /// `OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS` ([known methods](super#known-methods)). Case counts.
+    ///
+    /// ```
+    /// let layer = otel_setup::tower::ServerLayer::new().with_known_methods(["GET", "PURGE"]);
+    /// # drop(layer);
+    /// ```
+    pub fn with_known_methods(self, methods: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.with(|options| options.conventions.set_known_methods(methods))
+    }
+
+    /// More keys of queries whose values are not to be seen, beside the [usual ones](super#secrets-in-queries). Neither
+    /// case nor `-`, `_` and `.` count.
+    pub fn with_secret_query_keys(self, names: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+        self.with(|options| options.conventions.add_secret_keys(names))
+    }
+
     fn with(mut self, change: impl FnOnce(&mut ServerOptions)) -> Self {
         change(Arc::make_mut(&mut self.0));
         self
@@ -132,6 +150,7 @@ impl fmt::Debug for ServerOptions {
         f.debug_struct("ServerOptions")
             .field("trust", &self.trust)
             .field("propagation", &self.propagation)
+            .field("conventions", &self.conventions)
             .field("ignores_forwarded", &self.ignores_forwarded)
             .field("trace_response", &self.trace_response)
             .finish_non_exhaustive()
@@ -159,6 +178,7 @@ impl fmt::Debug for ServerOptions {
 #[must_use = "it traces nothing until it is put around a service"]
 pub struct ClientLayer {
     propagation: Propagation,
+    conventions: Conventions,
 }
 
 impl ClientLayer {
@@ -175,12 +195,32 @@ impl ClientLayer {
         self.propagation = Propagation::new(propagator);
         self
     }
+
+    /// Which methods have a name of their own in spans, in place of the usual ones and of
+    /// `OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS` ([known methods](super#known-methods)). Case counts.
+    pub fn with_known_methods(
+        mut self,
+        methods: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        self.conventions.set_known_methods(methods);
+        self
+    }
+
+    /// More keys of queries whose values are not to be seen, beside the [usual ones](super#secrets-in-queries). Neither
+    /// case nor `-`, `_` and `.` count.
+    pub fn with_secret_query_keys(
+        mut self,
+        names: impl IntoIterator<Item = impl AsRef<str>>,
+    ) -> Self {
+        self.conventions.add_secret_keys(names);
+        self
+    }
 }
 
 impl<S> Layer<S> for ClientLayer {
     type Service = ClientService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        ClientService::new(inner, self.propagation.clone())
+        ClientService::new(inner, self.propagation.clone(), self.conventions.clone())
     }
 }

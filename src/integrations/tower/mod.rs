@@ -6,10 +6,10 @@
 //! | a server's span says | |
 //! |---|---|
 //! | its name | `GET /orders/{id}`; without a route `GET`; for an unknown method `HTTP` |
-//! | `http.request.method` | one of RFC 9110 or PATCH, else `_OTHER` and `http.request.method_original` |
+//! | `http.request.method` | one that is known, else `_OTHER` and `http.request.method_original` |
 //! | `http.route` | the template, if the framework has one |
 //! | `http.response.status_code` | 5xx makes the span an error, 4xx does not |
-//! | `url.scheme`, `url.path`, `url.query` | values of secret keys (`sig`, `token`, `api_key`, …) are `REDACTED` |
+//! | `url.scheme`, `url.path`, `url.query` | values of secret keys are `REDACTED` |
 //! | `server.address`, `server.port` | of `Forwarded`, `X-Forwarded-Host`, `:authority`, `Host`, the first of these |
 //! | `client.address` | of `Forwarded`, `X-Forwarded-For`, the peer, the first of these |
 //! | `network.peer.address`, `network.peer.port` | if the framework tells |
@@ -21,6 +21,36 @@
 //! and is not. An upgraded connection is no longer part of the request.
 //!
 //! A panic is recorded, and goes on.
+//!
+//! # Known methods
+//!
+//! Those of RFC 9110, `PATCH` and `QUERY`. `OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS` has others in
+//! their place: a list by commas, in which case counts. It is read once, from the environment of the
+//! process, for servers and clients alike; [`ServerLayer::with_known_methods`] and its like come
+//! first.
+//!
+//! # Secrets in queries
+//!
+//! The value of a query's key is `REDACTED` if the key is one of these, in any case, with or without
+//! `-`, `_` and `.`, percent-coded or not; so is that of a key with one of them in brackets or behind
+//! a dot (`user[password]`, `user.password`, `token[0]`):
+//!
+//! `accesscode`, `accesskey`, `accesstoken`, `apikey`, `apisecret`, `apitoken`, `appkey`,
+//! `appsecret`, `assertion`, `auth`, `authcode`, `authorization`, `authtoken`, `awsaccesskeyid`,
+//! `bearer`, `clientassertion`, `clientsecret`, `code`, `codeverifier`, `credential`,
+//! `credentials`, `csrftoken`, `devicecode`, `hmac`, `idtoken`, `idtokenhint`, `jsessionid`,
+//! `jwt`, `key`, `oauthsignature`, `oauthtoken`, `oauthtokensecret`, `oauthverifier`, `otp`,
+//! `passcode`, `passphrase`, `passwd`, `password`, `phpsessid`, `privatekey`, `privatetoken`,
+//! `pwd`, `refreshtoken`, `resettoken`, `samlresponse`, `secret`, `secretaccesskey`, `secretkey`,
+//! `session`, `sessionid`, `sessiontoken`, `sharedsecret`, `sig`, `signature`, `subscriptionkey`,
+//! `ticket`, `token`, `usercode`, `verificationcode`, `xamzcredential`, `xamzsecuritytoken`,
+//! `xamzsignature`, `xapikey`, `xauthtoken`, `xgoogcredential`, `xgoogsignature`, `xsrftoken`.
+//!
+//! [`ServerLayer::with_secret_query_keys`] and its like add more. The conventions ask for
+//! `AWSAccessKeyId`, `Signature`, `sig`, `X-Goog-Signature` and those of `X-Amz-`. A path is shown as
+//! it is.
+//!
+//! # Filters
 //!
 //! The spans are ordinary `tracing` spans at level INFO with the target `otel_setup::http`. A filter
 //! that refuses them still lets the request's trace go on in what happens inside.

@@ -16,7 +16,7 @@ use super::layer::ServerOptions;
 use super::span;
 use crate::integrations::Trust;
 use crate::integrations::call::Call;
-use crate::integrations::http::{HttpClient, HttpServer, Propagation};
+use crate::integrations::http::{Conventions, HttpClient, HttpServer, Propagation};
 
 /// A server, traced by [`ServerLayer`](super::ServerLayer).
 #[derive(Clone)]
@@ -33,7 +33,7 @@ impl<S> ServerService<S> {
 
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for ServerService<S>
 where
-    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    S: Service<Request<ReqBody>, Response = Response<ResBody>, Error: 'static>,
     ResBody: Body,
 {
     type Response = Response<ResponseBody<ResBody>>;
@@ -119,17 +119,18 @@ fn ids(context: &OtelContext) -> Option<HeaderValue> {
 pub struct ClientService<S> {
     inner: S,
     propagation: Propagation,
+    conventions: Conventions,
 }
 
 impl<S> ClientService<S> {
-    pub(super) fn new(inner: S, propagation: Propagation) -> Self {
-        Self { inner, propagation }
+    pub(super) fn new(inner: S, propagation: Propagation, conventions: Conventions) -> Self {
+        Self { inner, propagation, conventions }
     }
 }
 
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for ClientService<S>
 where
-    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    S: Service<Request<ReqBody>, Response = Response<ResBody>, Error: 'static>,
 {
     type Response = S::Response;
     type Error = S::Error;
@@ -140,8 +141,8 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        let Self { inner, propagation } = self;
-        let mut call = Call::new(span::client(&request), &HttpClient);
+        let Self { inner, propagation, conventions } = self;
+        let mut call = Call::new(span::client(&request, conventions), &HttpClient);
         let inner = call.run(|_| {
             propagation.inject(request.headers_mut());
             inner.call(request)

@@ -6,8 +6,8 @@ use tracing::field::Empty;
 
 use super::layer::ServerOptions;
 use crate::integrations::http::{
-    self as conventions, Address, Attempts, ClientRequest, Forwarded, Said, TARGET, client_span,
-    default_port, full_url, host_and_port, known, protocol_version, redacted,
+    Address, Attempts, ClientRequest, Conventions, Forwarded, Said, TARGET, client_span,
+    default_port, full_url, header as http_header, host_and_port, protocol_version, redacted,
 };
 
 pub(super) fn server<B>(request: &Request<B>, options: &ServerOptions) -> Span {
@@ -15,7 +15,7 @@ pub(super) fn server<B>(request: &Request<B>, options: &ServerOptions) -> Span {
     let forwarded =
         if options.ignores_forwarded { Forwarded::default() } else { Forwarded::of(&said) };
     let route = options.route.and_then(|route| route(request.extensions()));
-    let known = known(method);
+    let known = options.conventions.known(method);
     let mut name = String::new();
     let host =
         forwarded.host.or_else(|| uri.authority().map(http::uri::Authority::as_str)).or(said.host);
@@ -23,7 +23,7 @@ pub(super) fn server<B>(request: &Request<B>, options: &ServerOptions) -> Span {
     let peer = options.peer.and_then(|peer| peer(request.extensions()));
     let address = peer.map(|peer| Address::of(&peer));
     let address = address.as_ref().map(Address::as_str);
-    let query = uri.query().map(redacted);
+    let query = uri.query().map(|query| redacted(query, options.conventions.secret_keys()));
     tracing::info_span!(
         target: TARGET,
         "request",
@@ -50,17 +50,18 @@ pub(super) fn server<B>(request: &Request<B>, options: &ServerOptions) -> Span {
     )
 }
 
-pub(super) fn client<B>(request: &Request<B>) -> Span {
+pub(super) fn client<B>(request: &Request<B>, conventions: &Conventions) -> Span {
     let (method, uri) = (request.method(), request.uri());
-    let known = known(method);
+    let known = conventions.known(method);
     let scheme = uri.scheme_str().unwrap_or("http");
     let authority = uri.authority().map(http::uri::Authority::as_str);
-    let authority = authority.or_else(|| conventions::header(request.headers(), header::HOST));
+    let authority = authority.or_else(|| http_header(request.headers(), header::HOST));
     let authority = authority.unwrap_or_default();
     let (credentials, authority) =
         authority.rsplit_once('@').map_or((None, authority), |(user, host)| (Some(user), host));
     let (host, port) = host_and_port(authority);
-    let url = full_url(scheme, credentials.is_some(), authority, uri.path(), uri.query());
+    let secret = conventions.secret_keys();
+    let url = full_url(scheme, credentials.is_some(), authority, uri.path(), uri.query(), secret);
     client_span(&ClientRequest {
         method: known,
         method_original: method.as_str(),
@@ -72,11 +73,7 @@ pub(super) fn client<B>(request: &Request<B>) -> Span {
 }
 
 /// `GET /orders/{id}`, `GET`, `HTTP /orders/{id}`, `HTTP`. `space` is where it is put together.
-fn span_name<'a>(
-    space: &'a mut String,
-    known: Option<&'static str>,
-    route: Option<&str>,
-) -> &'a str {
+fn span_name<'a>(space: &'a mut String, known: Option<&'a str>, route: Option<&str>) -> &'a str {
     let method = known.unwrap_or("HTTP");
     let Some(route) = route else { return method };
     *space = [method, " ", route].concat();

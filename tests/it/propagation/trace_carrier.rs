@@ -53,6 +53,34 @@ fn keys_are_found_in_any_case() {
 
 #[cfg(feature = "serde")]
 #[test]
+fn work_is_not_lost_because_its_trace_is_damaged_in_serde() {
+    #[derive(serde::Deserialize)]
+    struct Job {
+        order: u64,
+        trace: TraceCarrier,
+    }
+    for (trace, fields) in [
+        ("null", 0),
+        ("1", 0),
+        ("-1.5", 0),
+        ("true", 0),
+        ("\"traceparent\"", 0),
+        ("[1, {\"a\": \"b\"}, \"c\"]", 0),
+        ("{\"traceparent\": null}", 0),
+        ("{\"traceparent\": 1, \"tracestate\": \"a=1\"}", 1),
+        ("{\"traceparent\": {\"a\": [1]}, \"tracestate\": [{}], \"baggage\": \"a=1\"}", 1),
+    ] {
+        let job = format!("{{\"trace\": {trace}, \"order\": 7}}");
+        let job: Job = serde_json::from_str(&job).unwrap_or_else(|e| panic!("{trace}: {e}"));
+        assert_eq!((job.trace.iter().count(), job.order), (fields, 7), "{trace}");
+        let value: serde_json::Value = serde_json::from_str(trace).expect("it is JSON");
+        let carrier: TraceCarrier = serde_json::from_value(value).expect("whatever it is");
+        assert_eq!(carrier, job.trace);
+    }
+}
+
+#[cfg(feature = "serde")]
+#[test]
 fn in_serde_it_is_a_map_of_strings() {
     let json = serde_json::to_value(carrier()).expect("a map of strings");
     let parent = "00-0000000000000000000000000000004d-0000000000000007-01";
