@@ -2,7 +2,8 @@
 //!
 //! `cargo bench --bench layer` prints each case beside what it is compared with, and fails when a
 //! bound is broken. Needs valgrind. Nothing is exported: a processor drops each span, so that the
-//! layer and the SDK are all there is.
+//! layer and the SDK are all there is. With `-- parts` it prints where the instructions of a sampled
+//! root and of an unsampled child go.
 
 #[path = "support/callgrind.rs"]
 mod callgrind;
@@ -32,6 +33,15 @@ fn main() -> ExitCode {
             within(case, || (case.work)(0));
         }
         return ExitCode::SUCCESS;
+    }
+    if std::env::args().any(|argument| argument == "parts") {
+        return match parts() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(problem) => {
+                eprintln!("{problem}");
+                ExitCode::FAILURE
+            }
+        };
     }
     println!("{:<36}{:>10}{:>18}{:>10}", "instructions an operation", "ours", "beside", "ratio");
     let mut all_hold = true;
@@ -65,6 +75,78 @@ fn row(case: &Case) -> Result<bool, String> {
     );
     Ok(ratio <= case.bound)
 }
+
+/// Where they go, by the function that they were counted in.
+fn parts() -> Result<(), String> {
+    let mut columns = Vec::new();
+    for (stack, case) in
+        [("ours", "root"), ("ours-unsampled", "unsampled child"), ("noop", "child")]
+    {
+        let functions = callgrind::by_function(|command, n| {
+            command.env(STACK, stack).env(CASE, case).env(COUNT, n.to_string());
+        })?;
+        let mut sums = [0.0; PARTS.len()];
+        for (function, count) in &functions {
+            // what is inlined counts where it was inlined; the first part that knows a name has it
+            let part = PARTS.iter().position(|(_, names)| {
+                names.is_empty() || names.iter().any(|name| function.contains(name))
+            });
+            sums[part.expect("the last part takes the rest")] += count;
+        }
+        columns.push(sums);
+    }
+    println!(
+        "{:<68}{:>12}{:>18}{:>18}",
+        "instructions an operation, by function", "root", "unsampled child", "no-op layer"
+    );
+    for (at, (part, _)) in PARTS.iter().enumerate() {
+        let [root, child, noop] = [0, 1, 2].map(|column: usize| columns[column][at]);
+        println!("{part:<68}{root:>12.0}{child:>18.0}{noop:>18.0}");
+    }
+    let [root, child, noop] = [0, 1, 2].map(|column: usize| columns[column].iter().sum::<f64>());
+    println!("{:<68}{root:>12.0}{child:>18.0}{noop:>18.0}", "all");
+    Ok(())
+}
+
+/// A part, and what the names of its functions contain.
+const PARTS: [(&str, &[&str]); 9] = [
+    (
+        "the layer itself: parent, state, the table of spans, the start",
+        &["otel_setup::layer::otel"],
+    ),
+    (
+        "fields into attributes (what is not inlined above)",
+        &["tracing_core::field", "opentelemetry::common", "fields::"],
+    ),
+    (
+        "the span's data: made, put together at its end, dropped",
+        &["otel_setup::tracer", "SpanData", "Recorded", "OwnSpan"],
+    ),
+    (
+        "sampler, random ids and the count of starts and ends",
+        &["sampl", "id_generator", "IdGenerator", "otel_setup::pipeline", "otel_setup::assemble"],
+    ),
+    (
+        "an OpenTelemetry context: made, attached, detached, ended",
+        &["opentelemetry::", "opentelemetry_sdk::"],
+    ),
+    (
+        "allocation and freeing",
+        &[
+            "malloc",
+            "free",
+            "realloc",
+            "__rust",
+            "__rdl",
+            "unlink_chunk",
+            "alloc::sync",
+            "alloc::vec",
+        ],
+    ),
+    ("copies of memory", &["memcpy", "memmove", "memset"]),
+    ("the clock", &["Timespec", "SystemTime", "clock_gettime"]),
+    ("`tracing`, the registry, thread-locals and the work itself", &[]),
+];
 
 fn child(case: &str) {
     let stack = std::env::var(STACK).expect("the parent names a stack");

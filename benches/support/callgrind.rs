@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "each bench counts in its own way")]
 
+use std::collections::HashMap;
 use std::process::Command;
 
 /// Instructions that one more operation costs, over all threads of the process.
@@ -66,6 +67,44 @@ fn of_first_thread(run: impl FnOnce(&mut Command)) -> Result<u64, String> {
         .find_map(|line| line.strip_prefix("summary: ").or(line.strip_prefix("totals: ")))
         .and_then(|count| count.trim().parse().ok())
         .ok_or_else(|| format!("no total in {first}"))
+}
+
+/// Instructions that one more operation costs, by the function that they were counted in.
+///
+/// # Errors
+///
+/// As [`per_operation`].
+pub(crate) fn by_function(run: impl Fn(&mut Command, u64)) -> Result<HashMap<String, f64>, String> {
+    let mut functions = of_functions(|command| run(command, MANY))?;
+    for (name, few) in of_functions(|command| run(command, FEW))? {
+        *functions.entry(name).or_default() -= few;
+    }
+    #[expect(clippy::cast_precision_loss, reason = "both are small constants")]
+    let operations = (MANY - FEW) as f64;
+    Ok(functions.into_iter().map(|(name, count)| (name, count / operations)).collect())
+}
+
+fn of_functions(run: impl FnOnce(&mut Command)) -> Result<HashMap<String, f64>, String> {
+    let file = std::env::temp_dir().join(format!("otel-setup-parts-{}", std::process::id()));
+    let out = format!("--callgrind-out-file={}", file.display());
+    valgrind(&["--compress-strings=no", "--compress-pos=no", &out], run)?;
+    let text = std::fs::read_to_string(&file).map_err(|e| format!("{}: {e}", file.display()))?;
+    let _ = std::fs::remove_file(&file);
+    let (mut functions, mut current, mut is_call) = (HashMap::new(), "", false);
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix("fn=") {
+            current = name;
+        } else if line.starts_with("calls=") {
+            // the next line is what the called function took, which stands under its own name
+            is_call = true;
+        } else if line.starts_with(|first: char| first.is_ascii_digit()) {
+            let count = line.split(' ').nth(1).and_then(|count| count.parse::<f64>().ok());
+            if !std::mem::take(&mut is_call) {
+                *functions.entry(current.to_owned()).or_default() += count.unwrap_or(0.0);
+            }
+        }
+    }
+    Ok(functions)
 }
 
 fn total(run: impl FnOnce(&mut Command)) -> Result<u64, String> {
