@@ -68,6 +68,46 @@ fn a_line_carries_the_ids_of_its_span() {
     );
 }
 
+#[test]
+fn words_for_the_tracing_layer_are_in_no_line() {
+    let case = "words_for_the_tracing_layer_are_in_no_line";
+    if is_child(case) {
+        let format = match std::env::var("FORMAT").as_deref() {
+            #[cfg(feature = "log-json")]
+            Ok("json") => LogFormat::Json,
+            _ => LogFormat::Text,
+        };
+        let guard = Setup::new("lines").with_log_format(format).init().expect("nobody was before");
+        let span = tracing::info_span!(
+            "request",
+            otel.kind = "server",
+            otel.name = "GET /",
+            user = "alice",
+            otel.status_code = tracing::field::Empty,
+            late = tracing::field::Empty,
+        );
+        span.record("otel.status_code", "error");
+        span.record("late", 7);
+        span.in_scope(|| tracing::info!("inside"));
+        drop((span, guard));
+        return;
+    }
+    let formats: &[_] = if cfg!(feature = "log-json") { &["text", "json"] } else { &["text"] };
+    for format in formats {
+        let out = run(child(case).env("FORMAT", format));
+        out.assert_success();
+        let lines = lines(&out);
+        assert_eq!(lines.len(), 1, "{}", out.stderr);
+        assert!(!lines[0].contains("otel."), "{}", lines[0]);
+        let fields = match *format {
+            "json" => r#""fields":{"late":7,"user":"alice"}"#,
+            _ => r#"request{user="alice" late=7}"#,
+        };
+        assert!(lines[0].contains(fields), "{}", lines[0]);
+        assert!(out.stdout.contains("GET /"), "the span has its name: {}", out.stdout);
+    }
+}
+
 #[cfg(feature = "log-json")]
 #[test]
 fn a_json_line_is_json_whatever_is_in_it() {

@@ -60,6 +60,9 @@ fn invalid_headers_allocate_nothing() {
         ];
         assert_eq!(extracting(&all(), &pairs), 0, "{bad}");
     }
+    for bad in ["%30%3A%31", "1%3A%3A%3A%zz", "%ff%fe", "%31%3a%32%3a%30%3a%31%3a%31"] {
+        assert_eq!(extracting(&all(), &[("uber-trace-id", bad)]), 0, "{bad}");
+    }
     let twice = [("traceparent", PARENT), ("traceparent", PARENT)];
     assert_eq!(extracting(&Propagator::trace_context(), &twice), 0);
 }

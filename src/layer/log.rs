@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock};
 use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, TraceContextExt as _};
 use tracing::dispatcher::WeakDispatch;
+use tracing::field::Field;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::fmt::MakeWriter;
@@ -79,6 +80,16 @@ where
         )),
     }
 }
+
+/// Whether a field has no place in a line: `log.target` and its like say again what the line's head
+/// says, and `otel.kind` and its like are words for the layer that makes the trace.
+fn is_left_out(field: &Field) -> bool {
+    field.name().starts_with("log.") || SPECIAL.contains(&field.name())
+}
+
+/// The fields that our layer, and tracing-opentelemetry's, take for something else than attributes.
+const SPECIAL: [&str; 4] =
+    ["otel.kind", "otel.name", "otel.status_code", "otel.status_description"];
 
 /// A terminal, unless somebody has said (`NO_COLOR`, <https://no-color.org>).
 pub(crate) fn stderr_wants_colour(no_color: Option<bool>) -> bool {

@@ -44,8 +44,14 @@ impl Format for Jaeger {
         if value.len() > MAX_LENGTH {
             return None;
         }
-        let value = percent_decode_str(value).decode_utf8().ok()?;
-        let (span, flags) = parse(&value)?;
+        // not into a `String`: what is invalid is to cost no allocation
+        let mut decoded = [0; MAX_LENGTH];
+        let mut length = 0;
+        for (slot, byte) in decoded.iter_mut().zip(percent_decode_str(value)) {
+            *slot = byte;
+            length += 1;
+        }
+        let (span, flags) = parse(str::from_utf8(&decoded[..length]).ok()?)?;
         let mut context = context.with_remote_span_context(span);
         if flags & (SAMPLED | DEBUG) == (SAMPLED | DEBUG) {
             context = context.with_value(Debug);

@@ -119,6 +119,10 @@ impl ConsumerTracing {
     /// Runs a handler that takes a batch as a whole in one `process` span with a link to the sender
     /// of each message. It is a child of the current span.
     ///
+    /// There is no choice of a parent: a span has one, a batch has as many senders as messages, and
+    /// the conventions for messaging ask for links then ("Consumer spans"). To have each message in
+    /// its sender's trace, handle each by [`process`](Self::process).
+    ///
     /// A span keeps 128 links, unless `OTEL_SPAN_LINK_COUNT_LIMIT` says otherwise, and counts those
     /// it has dropped.
     pub fn process_batch<'m, M, F, T, E>(

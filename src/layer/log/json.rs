@@ -16,7 +16,7 @@ use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::TraceIds;
+use super::{TraceIds, is_left_out};
 
 /// Formats an event with its spans and the ids of its trace.
 pub(super) struct JsonFormat {
@@ -133,9 +133,8 @@ struct JsonVisitor(Map<String, Value>);
 
 impl JsonVisitor {
     fn put(&mut self, field: &Field, value: Value) {
-        let name = field.name();
-        // `log.target` and its like say again what the line's head says
-        if !name.starts_with("log.") {
+        if !is_left_out(field) {
+            let name = field.name();
             self.0.insert(name.strip_prefix("r#").unwrap_or(name).to_owned(), value);
         }
     }

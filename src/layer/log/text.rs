@@ -15,8 +15,8 @@ use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::TraceIds;
 use super::escape::Escaped;
+use super::{TraceIds, is_left_out};
 
 /// Formats an event with its spans and the ids of its trace.
 pub(super) struct TextFormat {
@@ -133,8 +133,7 @@ impl<'a, 'w> TextVisitor<'a, 'w> {
     }
 
     fn put(&mut self, field: &Field, value: fmt::Arguments<'_>) {
-        // `log.target` and its like say again what the line's head says
-        if self.result.is_err() || field.name().starts_with("log.") {
+        if self.result.is_err() || is_left_out(field) {
             return;
         }
         self.result = self.try_put(field.name(), value);

@@ -147,6 +147,11 @@ fn value() -> impl Strategy<Value = Option<Vec<u8>>> {
     prop_oneof![
         Just(None),
         proptest::collection::vec(any::<u8>(), 0..80).prop_map(Some),
+        // huge, of one byte or of what would be a parent were it not so long
+        (any::<u8>(), 10_000..200_000_usize).prop_map(|(byte, length)| Some(vec![byte; length])),
+        (1..9_000_usize).prop_map(|times| {
+            Some(format!("00-{:032x}-{:016x}-01,", 1, 2).repeat(times).into_bytes())
+        }),
         "[0-9a-fA-F+-]{1,3}-[0-9a-fg]{30,33}-[0-9a-f]{15,17}-[0-9a-f]{1,3}"
             .prop_map(|text| Some(text.into_bytes())),
         "[a-z]{1,4}=[ -~]{0,8}(,[a-z@]{1,4}=[ -~]{0,8}){0,3}"
