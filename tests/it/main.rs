@@ -20,7 +20,7 @@ mod http_reqwest;
 #[cfg(feature = "axum")]
 mod http_server;
 mod input;
-#[cfg(feature = "kafka")]
+#[cfg(all(feature = "kafka", feature = "testing"))]
 mod kafka;
 mod layer;
 mod nesting;

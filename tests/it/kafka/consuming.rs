@@ -6,30 +6,27 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use opentelemetry::Context;
 use opentelemetry::baggage::BaggageExt as _;
 use opentelemetry::trace::{SpanContext, SpanId, SpanKind, Status, TraceContextExt as _};
-use opentelemetry_sdk::trace::InMemorySpanExporter;
 use otel_setup::kafka::ConsumerTracing;
 use otel_setup::propagation::{Propagator, Relation};
+use otel_setup::testing::{self, Capture, capture, capture_with};
 use otel_setup::{Setup, Stack};
 use rdkafka::Timestamp;
 use rdkafka::message::{Header, OwnedHeaders, OwnedMessage};
 use rdkafka::producer::FutureRecord;
 
-use super::{Broker, PATIENCE, TOPIC, consuming, named, wait};
+use super::{Broker, PATIENCE, TOPIC, captured, consuming, named, wait};
 use crate::support::{attribute, span};
 use crate::{run, stack};
 
 /// Messages of a producer, one span each.
-fn sent(n: usize) -> (Stack, InMemorySpanExporter, Vec<OwnedMessage>) {
-    let (broker, (stack, seen)) = (Broker::start(), stack(|setup| setup));
+fn sent(n: usize) -> (Capture, Vec<OwnedMessage>) {
+    let (broker, capture) = (Broker::start(), capture());
     let producer = broker.producer();
-    run(&stack, || {
-        for _ in 0..n {
-            let record = FutureRecord::to(TOPIC).key("42").payload("a book");
-            wait(producer.send(record, PATIENCE)).expect("the broker takes it");
-        }
-    });
-    let messages = broker.messages(n);
-    (stack, seen, messages)
+    for _ in 0..n {
+        let record = FutureRecord::to(TOPIC).key("42").payload("a book");
+        wait(producer.send(record, PATIENCE)).expect("the broker takes it");
+    }
+    (capture, broker.messages(n))
 }
 
 /// A message with this much behind it, and the context of a span that nobody has.
@@ -47,8 +44,8 @@ fn ids(contexts: impl IntoIterator<Item = SpanContext>) -> Vec<(String, String)>
 
 #[test]
 fn the_handlers_span_is_a_child_of_the_senders() {
-    let (stack, seen, messages) = sent(1);
-    run(&stack, || {
+    let (capture, messages) = sent(1);
+    {
         // whatever is current where the consumer runs is not the message's trace
         let _elsewhere = tracing::info_span!("worker").entered();
         let handler = async {
@@ -56,86 +53,87 @@ fn the_handlers_span_is_a_child_of_the_senders() {
             Ok::<_, String>(7)
         };
         assert_eq!(wait(consuming().process(&messages[0], handler)), Ok(7));
-    });
-    let (sent, process) = (span(&seen, "send orders"), span(&seen, "process orders"));
-    assert_eq!(process.parent_span_id, sent.span_context.span_id());
+    }
+    let expected = testing::span("process orders")
+        .child_of("send orders")
+        .with_kind(SpanKind::Consumer)
+        .with_attribute("messaging.system", "kafka")
+        .with_attribute("messaging.operation.name", "process")
+        .with_attribute("messaging.operation.type", "process")
+        .with_attribute("messaging.destination.name", "orders")
+        .with_attribute("messaging.destination.partition.id", 0)
+        .with_attribute("messaging.kafka.offset", 0)
+        .with_attribute("messaging.kafka.message.key", 42)
+        .with_attribute("messaging.consumer.group.name", "tests")
+        .without_attribute("messaging.kafka.message.tombstone")
+        .without_attribute("messaging.batch.message_count")
+        .without_attribute("error.type");
+    capture.assert(expected.with_child(testing::span("store")).without_other_children());
+    let (sent, process) = (capture.span("send orders"), capture.span("process orders"));
     assert_eq!(process.span_context.trace_id(), sent.span_context.trace_id());
     assert!(process.parent_span_is_remote);
-    assert_eq!(process.span_kind, SpanKind::Consumer);
     assert_eq!(process.status, Status::Unset);
     assert!(process.links.is_empty());
-    assert_eq!(span(&seen, "store").parent_span_id, process.span_context.span_id());
-    for (key, value) in [
-        ("messaging.system", Some("kafka")),
-        ("messaging.operation.name", Some("process")),
-        ("messaging.operation.type", Some("process")),
-        ("messaging.destination.name", Some("orders")),
-        ("messaging.destination.partition.id", Some("0")),
-        ("messaging.kafka.offset", Some("0")),
-        ("messaging.kafka.message.key", Some("42")),
-        ("messaging.kafka.message.tombstone", None),
-        ("messaging.consumer.group.name", Some("tests")),
-        ("messaging.batch.message_count", None),
-        ("error.type", None),
-    ] {
-        assert_eq!(attribute(&process, key).as_deref(), value, "{key}");
-    }
 }
 
 #[test]
 fn a_linked_handlers_span_is_the_root_of_a_trace_of_its_own() {
-    let (stack, seen, messages) = sent(1);
+    let (capture, messages) = sent(1);
     let consuming = consuming().with_relation(Relation::Link);
-    run(&stack, || consuming.process_blocking(&messages[0], || Ok::<_, String>(()))).unwrap();
-    let (sent, process) = (span(&seen, "send orders"), span(&seen, "process orders"));
+    consuming.process_blocking(&messages[0], || Ok::<_, String>(())).unwrap();
+    capture.assert(testing::span("process orders").root());
+    let (sent, process) = (capture.span("send orders"), capture.span("process orders"));
     assert_ne!(process.span_context.trace_id(), sent.span_context.trace_id());
-    assert_eq!(process.parent_span_id, SpanId::INVALID);
     let links = process.links.iter().map(|link| link.span_context.clone());
     assert_eq!(ids(links), ids([sent.span_context]));
 }
 
 #[test]
 fn a_batch_has_a_link_to_each_sender() {
-    let (stack, seen, messages) = sent(3);
-    run(&stack, || {
-        let poll = consuming().poll_span(&messages).entered();
+    let (capture, messages) = sent(3);
+    {
+        let _poll = consuming().poll_span(&messages).entered();
         let handler = async { Ok::<_, String>(()) };
         wait(consuming().process_batch(&messages, handler)).unwrap();
         consuming().process_batch_blocking(&messages[..1], || Ok::<_, String>(())).unwrap();
-        drop(poll);
-    });
-    let senders: Vec<_> = named(&seen, "send orders").into_iter().map(|s| s.span_context).collect();
-    let poll = span(&seen, "poll orders");
-    assert_eq!(poll.span_kind, SpanKind::Client);
-    let process = named(&seen, "process orders");
-    assert_eq!(process[0].span_kind, SpanKind::Consumer);
-    for (span, n) in [(&poll, 3), (&process[0], 3), (&process[1], 1)] {
+    }
+    let process = || {
+        testing::span("process orders")
+            .with_kind(SpanKind::Consumer)
+            .with_attribute("messaging.destination.partition.id", 0)
+    };
+    capture.assert(
+        testing::span("poll orders")
+            .with_kind(SpanKind::Client)
+            .with_attribute("messaging.operation.type", "receive")
+            .with_attribute("messaging.destination.partition.id", 0)
+            .without_attribute("messaging.kafka.offset")
+            .with_child(process())
+            .with_child(process())
+            .without_other_children(),
+    );
+    let senders: Vec<_> =
+        captured(&capture, "send orders").into_iter().map(|s| s.span_context).collect();
+    let process = captured(&capture, "process orders");
+    for (span, n) in [(&capture.span("poll orders"), 3), (&process[0], 3), (&process[1], 1)] {
         let links = span.links.iter().map(|link| link.span_context.clone());
         assert_eq!(ids(links), ids(senders[..n].iter().cloned()));
         let count = attribute(span, "messaging.batch.message_count");
         assert_eq!(count, Some(n.to_string()));
-        assert_eq!(attribute(span, "messaging.destination.partition.id").as_deref(), Some("0"));
     }
-    for process in &process {
-        assert_eq!(process.parent_span_id, poll.span_context.span_id());
-    }
-    assert_eq!(attribute(&poll, "messaging.operation.type").as_deref(), Some("receive"));
-    assert_eq!(attribute(&poll, "messaging.kafka.offset"), None);
 }
 
 #[test]
 fn a_batch_of_several_topics_names_none_and_an_empty_one_is_no_panic() {
-    let (stack, seen) = stack(|setup| setup);
+    let capture = capture();
     let first = message(Timestamp::now());
     let second = first.clone().set_topic("returns".to_owned());
     let third = first.clone().set_partition(3);
-    run(&stack, || {
-        drop(consuming().poll_span([&first, &second]));
-        drop(consuming().poll_span([&first, &third]));
-        drop(consuming().poll_span(&[] as &[OwnedMessage]));
-        drop(consuming().poll_span([&first]));
-    });
-    let mixed = named(&seen, "poll");
+    drop(consuming().poll_span([&first, &second]));
+    drop(consuming().poll_span([&first, &third]));
+    drop(consuming().poll_span(&[] as &[OwnedMessage]));
+    drop(consuming().poll_span([&first]));
+    let mixed = captured(&capture, "poll");
     assert_eq!(mixed.len(), 2);
     for poll in &mixed {
         assert_eq!(attribute(poll, "messaging.destination.name"), None);
@@ -143,7 +141,7 @@ fn a_batch_of_several_topics_names_none_and_an_empty_one_is_no_panic() {
     }
     let counts = mixed.iter().map(|poll| attribute(poll, "messaging.batch.message_count"));
     assert_eq!(counts.collect::<Vec<_>>(), [Some("2".to_owned()), Some("0".to_owned())]);
-    let polls = named(&seen, "poll orders");
+    let polls = captured(&capture, "poll orders");
     assert_eq!(attribute(&polls[0], "messaging.destination.partition.id"), None);
     assert_eq!(attribute(&polls[1], "messaging.destination.partition.id").as_deref(), Some("2"));
     assert_eq!(attribute(&polls[1], "messaging.kafka.offset").as_deref(), Some("17"));
@@ -151,19 +149,17 @@ fn a_batch_of_several_topics_names_none_and_an_empty_one_is_no_panic() {
 
 #[test]
 fn the_lag_is_from_the_messages_timestamp_to_the_start_of_the_handler() {
-    let (stack, seen) = stack(|setup| setup);
+    let capture = capture();
     let now = Timestamp::now().to_millis().expect("a clock is there");
     let old = message(Timestamp::CreateTime(now - 5_000));
     let older = message(Timestamp::LogAppendTime(now - 60_000));
     let future = message(Timestamp::CreateTime(now + 60_000));
     let unknown = message(Timestamp::NotAvailable);
-    run(&stack, || {
-        for message in [&old, &future, &unknown] {
-            drop(consuming().process_span(message));
-        }
-        drop(consuming().process_batch_span([&old, &unknown, &older]));
-    });
-    let process = named(&seen, "process orders");
+    for message in [&old, &future, &unknown] {
+        drop(consuming().process_span(message));
+    }
+    drop(consuming().process_batch_span([&old, &unknown, &older]));
+    let process = captured(&capture, "process orders");
     let lag = |n: usize| -> Option<i64> {
         let lag = attribute(&process[n], "kafka.consumer.lag_ms")?;
         Some(lag.parse().expect("milliseconds are a number"))
@@ -180,75 +176,67 @@ fn the_lag_is_from_the_messages_timestamp_to_the_start_of_the_handler() {
 }
 
 #[track_caller]
-fn assert_failed(seen: &InMemorySpanExporter, kind: &str, description: &str) {
-    let process = span(seen, "process orders");
-    assert_eq!(attribute(&process, "error.type").as_deref(), Some(kind));
-    assert_eq!(process.status, Status::error(description.to_owned()));
+fn assert_failed(capture: &Capture, kind: &str, description: &str) {
+    let failed = testing::span("process orders").with_attribute("error.type", kind);
+    capture.assert(failed.with_error_of(description));
+    assert_eq!(captured(capture, "process orders").len(), 1);
 }
 
 #[test]
 fn a_handlers_error_is_on_the_span_and_comes_back() {
     for blocking in [true, false] {
-        let (stack, seen) = stack(|setup| setup);
+        let capture = capture();
         let message = message(Timestamp::now());
-        let result: Result<(), std::num::ParseIntError> = run(&stack, || {
-            let handler = || "x".parse::<i32>().map(drop);
-            if blocking {
-                consuming().process_blocking(&message, handler)
-            } else {
-                wait(consuming().process(&message, async { handler() }))
-            }
-        });
+        let handler = || "x".parse::<i32>().map(drop);
+        let result: Result<(), std::num::ParseIntError> = if blocking {
+            consuming().process_blocking(&message, handler)
+        } else {
+            wait(consuming().process(&message, async { handler() }))
+        };
         assert!(result.is_err());
         let kind = "core::num::error::ParseIntError";
-        assert_failed(&seen, kind, "invalid digit found in string");
+        assert_failed(&capture, kind, "invalid digit found in string");
     }
 }
 
 #[test]
 fn a_handler_that_panics_is_recorded_so() {
     for blocking in [true, false] {
-        let (stack, seen) = stack(|setup| setup);
+        let capture = capture();
         let message = message(Timestamp::now());
-        run(&stack, || {
-            let handler = || -> Result<(), String> { panic!("on purpose") };
-            let caught = catch_unwind(AssertUnwindSafe(|| {
-                if blocking {
-                    consuming().process_blocking(&message, handler)
-                } else {
-                    wait(consuming().process(&message, async { handler() }))
-                }
-            }));
-            assert!(caught.is_err());
-        });
-        assert_failed(&seen, "panic", "the handler panicked");
+        let handler = || -> Result<(), String> { panic!("on purpose") };
+        let caught = catch_unwind(AssertUnwindSafe(|| {
+            if blocking {
+                consuming().process_blocking(&message, handler)
+            } else {
+                wait(consuming().process(&message, async { handler() }))
+            }
+        }));
+        assert!(caught.is_err());
+        assert_failed(&capture, "panic", "the handler panicked");
     }
 }
 
 #[test]
 fn a_handler_that_is_dropped_before_its_end_is_recorded_so() {
-    let (stack, seen) = stack(|setup| setup);
+    let capture = capture();
     let message = message(Timestamp::now());
-    run(&stack, || {
-        drop(consuming().process(&message, std::future::pending::<Result<(), String>>()));
-    });
-    assert_failed(&seen, "cancelled", "the handler was dropped before its end");
+    drop(consuming().process(&message, std::future::pending::<Result<(), String>>()));
+    assert_failed(&capture, "cancelled", "the handler was dropped before its end");
 }
 
 #[test]
 fn a_handler_can_be_spawned_without_its_message() {
-    let (stack, seen) = stack(|setup| setup);
-    run(&stack, || {
-        wait(async {
-            let message = message(Timestamp::now());
-            let handler = async { Ok::<_, String>(()) };
-            let task = tokio::spawn(consuming().process(&message, handler));
-            drop(message);
-            task.await.expect("it does not panic").unwrap();
-        });
+    let capture = capture();
+    wait(async {
+        let message = message(Timestamp::now());
+        let handler = async { Ok::<_, String>(()) };
+        let task = tokio::spawn(consuming().process(&message, handler));
+        drop(message);
+        task.await.expect("it does not panic").unwrap();
     });
-    let process = span(&seen, "process orders");
     let parent = consuming().extract(&message(Timestamp::now()));
+    let process = capture.span("process orders");
     assert_eq!(process.parent_span_id, parent.span().span_context().span_id());
 }
 
@@ -340,38 +328,34 @@ fn a_filter_that_refuses_the_handlers_span_does_not_cut_the_trace() {
 
 #[test]
 fn a_filter_that_refuses_a_batchs_span_leaves_the_current_one() {
-    let (stack, seen) = stack(|setup| setup.with_trace_filter("info,otel_setup::kafka=off"));
+    let capture = capture_with(|setup| setup.with_trace_filter("info,otel_setup::kafka=off"));
     let messages = [message(Timestamp::now())];
-    run(&stack, || {
-        let worker = tracing::info_span!(target: "app", "worker").entered();
-        let handler = async {
-            tracing::info_span!(target: "app", "store").in_scope(|| {});
-            Ok::<_, String>(())
-        };
-        let handling = consuming().process_batch(&messages, handler);
-        drop(worker);
-        wait(handling).unwrap();
-    });
-    let worker = span(&seen, "worker").span_context;
-    assert_eq!(span(&seen, "store").parent_span_id, worker.span_id());
+    let worker = tracing::info_span!(target: "app", "worker").entered();
+    let handler = async {
+        tracing::info_span!(target: "app", "store").in_scope(|| {});
+        Ok::<_, String>(())
+    };
+    let handling = consuming().process_batch(&messages, handler);
+    drop(worker);
+    wait(handling).unwrap();
+    capture.assert(testing::span("store").child_of("worker"));
+    assert_eq!(capture.spans().len(), 2);
 }
 
 /// As `FutureExt::catch_unwind` has it: the unwinding is over before the handler is dropped.
 #[test]
 fn a_panic_that_is_caught_around_the_poll_is_not_a_cancellation() {
-    let (stack, seen) = stack(|setup| setup);
+    let capture = capture();
     let message = message(Timestamp::now());
-    run(&stack, || {
-        let handler = async { panic!("on purpose") };
-        let mut handling = Box::pin(consuming().process::<_, _, (), String>(&message, handler));
-        wait(std::future::poll_fn(|cx| {
-            let polled = catch_unwind(AssertUnwindSafe(|| handling.as_mut().poll(cx)));
-            assert!(polled.is_err());
-            std::task::Poll::Ready(())
-        }));
-        drop(handling);
-    });
-    assert_failed(&seen, "panic", "the handler panicked");
+    let handler = async { panic!("on purpose") };
+    let mut handling = Box::pin(consuming().process::<_, _, (), String>(&message, handler));
+    wait(std::future::poll_fn(|cx| {
+        let polled = catch_unwind(AssertUnwindSafe(|| handling.as_mut().poll(cx)));
+        assert!(polled.is_err());
+        std::task::Poll::Ready(())
+    }));
+    drop(handling);
+    assert_failed(&capture, "panic", "the handler panicked");
 }
 
 #[test]
@@ -383,16 +367,14 @@ fn what_is_dropped_with_a_handler_is_in_the_messages_trace() {
         }
     }
     for filter in ["info", "info,otel_setup::kafka=off"] {
-        let (stack, seen) = stack(|setup| setup.with_trace_filter(filter));
-        run(&stack, || {
-            let says = Says;
-            let handler = async move {
-                let _says = says;
-                std::future::pending::<Result<(), String>>().await
-            };
-            drop(consuming().process(&message(Timestamp::now()), handler));
-        });
-        let trace = span(&seen, "cleaning up").span_context.trace_id();
+        let capture = capture_with(|setup| setup.with_trace_filter(filter));
+        let says = Says;
+        let handler = async move {
+            let _says = says;
+            std::future::pending::<Result<(), String>>().await
+        };
+        drop(consuming().process(&message(Timestamp::now()), handler));
+        let trace = capture.span("cleaning up").span_context.trace_id();
         assert_eq!(trace.to_string(), format!("{:032x}", 77));
     }
 }

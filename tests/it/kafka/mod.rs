@@ -10,6 +10,7 @@ use std::time::Duration;
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SpanData};
 use otel_setup::kafka::{ConsumerTracing, TracedProducer};
 use otel_setup::propagation::Propagator;
+use otel_setup::testing::Capture;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::OwnedMessage;
 use rdkafka::mocking::MockCluster;
@@ -80,4 +81,9 @@ fn wait<F: Future>(future: F) -> F::Output {
 /// The spans of this name, in order of their end.
 fn named(seen: &InMemorySpanExporter, name: &str) -> Vec<SpanData> {
     spans(seen).into_iter().filter(|span| span.name == name).collect()
+}
+
+/// The captured spans of this name, in order of their end.
+fn captured(capture: &Capture, name: &str) -> Vec<SpanData> {
+    capture.spans().into_iter().filter(|span| span.name == name).collect()
 }

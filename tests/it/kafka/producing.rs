@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use opentelemetry::trace::{SpanKind, Status};
 use otel_setup::kafka::{ProducerTracing, TracedContext, TracedProducer};
 use otel_setup::propagation::Propagator;
+use otel_setup::testing::{self, capture, capture_with};
 use rdkafka::ClientContext;
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{
@@ -13,68 +14,64 @@ use rdkafka::producer::{
 };
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
-use super::{Broker, PATIENCE, TOPIC, consuming, named, wait};
-use crate::support::{attribute, span, spans};
+use super::{Broker, PATIENCE, TOPIC, captured, consuming, named, wait};
+use crate::support::attribute;
 use crate::{run, stack};
 
 #[test]
 fn a_future_producers_message_has_a_span_with_the_conventions_attributes() {
-    let (broker, (stack, seen)) = (Broker::start(), stack(|setup| setup));
+    let (broker, capture) = (Broker::start(), capture());
     let producer = broker.producer();
-    let delivery = run(&stack, || {
+    let delivery = {
         let _outer = tracing::info_span!("outer").entered();
         let record = FutureRecord::to(TOPIC).key("42").payload("a book");
         wait(producer.send(record, PATIENCE)).expect("the broker takes it")
-    });
-    let (sent, outer) = (span(&seen, "send orders"), span(&seen, "outer"));
-    assert_eq!(sent.span_kind, SpanKind::Producer);
-    assert_eq!(sent.parent_span_id, outer.span_context.span_id());
+    };
+    capture.assert(
+        testing::span("send orders")
+            .child_of("outer")
+            .with_kind(SpanKind::Producer)
+            .with_attribute("messaging.system", "kafka")
+            .with_attribute("messaging.operation.name", "send")
+            .with_attribute("messaging.operation.type", "send")
+            .with_attribute("messaging.destination.name", "orders")
+            .with_attribute("messaging.destination.partition.id", 0)
+            .with_attribute("messaging.kafka.message.key", 42)
+            .with_attribute("messaging.kafka.offset", delivery.offset)
+            .without_attribute("messaging.kafka.message.tombstone")
+            .without_attribute("error.type"),
+    );
+    let sent = capture.span("send orders");
     assert_eq!(sent.status, Status::Unset);
-    for (key, value) in [
-        ("messaging.system", Some("kafka")),
-        ("messaging.operation.name", Some("send")),
-        ("messaging.operation.type", Some("send")),
-        ("messaging.destination.name", Some("orders")),
-        ("messaging.destination.partition.id", Some("0")),
-        ("messaging.kafka.message.key", Some("42")),
-        ("messaging.kafka.message.tombstone", None),
-        ("error.type", None),
-    ] {
-        assert_eq!(attribute(&sent, key).as_deref(), value, "{key}");
-    }
-    assert_eq!(attribute(&sent, "messaging.kafka.offset"), Some(delivery.offset.to_string()));
     // until the broker has answered, and not until the message is queued
     assert!(sent.end_time > sent.start_time);
 }
 
 #[test]
 fn what_can_be_no_key_as_text_is_no_attribute_and_no_payload_is_a_tombstone() {
-    let (broker, (stack, seen)) = (Broker::start(), stack(|setup| setup));
+    let (broker, capture) = (Broker::start(), capture());
     let producer = broker.producer();
-    run(&stack, || {
-        for key in [&b"\xff\xfe"[..], &[b'k'; 1025]] {
-            let record = FutureRecord::<[u8], [u8]>::to(TOPIC).key(key);
-            wait(producer.send(record, PATIENCE)).expect("the broker takes it");
-        }
-    });
-    for sent in named(&seen, "send orders") {
+    for key in [&b"\xff\xfe"[..], &[b'k'; 1025]] {
+        let record = FutureRecord::<[u8], [u8]>::to(TOPIC).key(key);
+        wait(producer.send(record, PATIENCE)).expect("the broker takes it");
+    }
+    let sent = captured(&capture, "send orders");
+    assert_eq!(sent.len(), 2);
+    for sent in sent {
         assert_eq!(attribute(&sent, "messaging.kafka.message.key"), None);
         assert_eq!(attribute(&sent, "messaging.kafka.message.tombstone").as_deref(), Some("true"));
     }
-    assert_eq!(named(&seen, "send orders").len(), 2);
 }
 
 #[test]
 fn a_message_that_the_broker_refuses_is_an_error_on_its_span() {
-    let (broker, (stack, seen)) = (Broker::start(), stack(|setup| setup));
+    let (broker, capture) = (Broker::start(), capture());
     let producer = broker.producer();
     let refusal = RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
     broker.0.request_errors(RDKafkaApiKey::Produce, &[refusal]);
-    run(&stack, || {
-        let record = FutureRecord::to(TOPIC).key("42").payload("a book");
-        wait(producer.send(record, PATIENCE)).expect_err("the broker refuses it");
-    });
-    let sent = span(&seen, "send orders");
+    let record = FutureRecord::to(TOPIC).key("42").payload("a book");
+    wait(producer.send(record, PATIENCE)).expect_err("the broker refuses it");
+    let sent = capture.span("send orders");
     assert_eq!(attribute(&sent, "error.type").as_deref(), Some("MessageSizeTooLarge"));
     let Status::Error { description } = &sent.status else { panic!("{:?}", sent.status) };
     assert!(description.contains("Message size too large"), "{description}");
@@ -176,32 +173,31 @@ fn messages_in_flight_together_have_a_span_each() {
 
 #[test]
 fn a_send_span_that_is_filtered_out_leaves_the_current_span_to_be_the_parent() {
-    let filter = "info,otel_setup::kafka=off";
-    let (broker, (stack, seen)) = (Broker::start(), stack(|setup| setup.with_trace_filter(filter)));
+    let capture = capture_with(|setup| setup.with_trace_filter("info,otel_setup::kafka=off"));
+    let broker = Broker::start();
     let producer = broker.producer();
-    run(&stack, || {
-        let _outer = tracing::info_span!("outer").entered();
+    tracing::info_span!("outer").in_scope(|| {
         let record = FutureRecord::<str, _>::to(TOPIC).payload("a book");
         wait(producer.send(record, PATIENCE)).expect("the broker takes it");
     });
     let remote = consuming().extract(&broker.message());
     let remote = opentelemetry::trace::TraceContextExt::span(&remote).span_context().clone();
-    assert_eq!(remote.span_id(), span(&seen, "outer").span_context.span_id());
-    assert_eq!(spans(&seen).len(), 1);
+    assert_eq!(remote.span_id(), capture.span("outer").span_context.span_id());
+    assert_eq!(capture.spans().len(), 1);
 }
 
 #[test]
 fn a_span_that_is_dropped_says_nothing_of_the_delivery() {
-    let (stack, seen) = stack(|setup| setup);
-    run(&stack, || {
-        let record = FutureRecord::<str, _>::to(TOPIC).payload("a book").partition(3);
-        let (_, span) = ProducerTracing::new().start(record);
-        drop(span);
-    });
-    let sent = span(&seen, "send orders");
-    assert_eq!(sent.status, Status::Unset);
-    assert_eq!(attribute(&sent, "messaging.kafka.offset"), None);
-    assert_eq!(attribute(&sent, "messaging.destination.partition.id").as_deref(), Some("3"));
+    let capture = capture();
+    let record = FutureRecord::<str, _>::to(TOPIC).payload("a book").partition(3);
+    let (_, span) = ProducerTracing::new().start(record);
+    drop(span);
+    capture.assert(
+        testing::span("send orders")
+            .with_attribute("messaging.destination.partition.id", 3)
+            .without_attribute("messaging.kafka.offset"),
+    );
+    assert_eq!(capture.span("send orders").status, Status::Unset);
 }
 
 /// A context that adds up what its callbacks are handed, and says so.
