@@ -121,6 +121,11 @@ const PROOFS: &[Proof] = &[
         "OTEL_RUST_RESOURCE_DETECTORS"
     ),
     proof!(
+        "known_methods.rs",
+        "the_variable_has_other_methods_in_place_of_the_usual_ones",
+        "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS"
+    ),
+    proof!(
         "it/explain.rs",
         "it_is_said_at_the_start_where_a_variable_asks_for_it",
         "OTEL_RUST_EXPLAIN"
