@@ -111,7 +111,8 @@ struct Settled {
 
 fn settle(setup: &Setup, file: &ConfigFile, r: &mut Resolver<'_>) -> Settled {
     file.tell(r);
-    let config = Config::resolve(r);
+    let mut config = Config::resolve(r);
+    config.disabled |= file.records_nothing() && setup.code.disabled.is_none();
     let sampler = if let Some(sampler) = &setup.sampler {
         r.settle_in_code(&TRACES_SAMPLER.row, sampler.to_string());
         sampler.clone()

@@ -4,6 +4,8 @@
 
 #[path = "support/collector.rs"]
 mod collector;
+#[path = "config_file/findings.rs"]
+mod findings;
 #[path = "support/mod.rs"]
 mod support;
 

@@ -45,6 +45,17 @@ impl BatchSettings {
         Self::default()
     }
 
+    #[cfg(feature = "config-file")]
+    pub(super) const EXPORT_TIMEOUT: Duration = EXPORT_TIMEOUT;
+    #[cfg(feature = "config-file")]
+    pub(super) const MAX_QUEUE_SIZE: usize = MAX_QUEUE_SIZE;
+
+    /// Where it is left open: no more than there are in the queue.
+    #[cfg(feature = "config-file")]
+    pub(super) fn default_batch_size(&self) -> usize {
+        MAX_EXPORT_BATCH_SIZE.min(self.max_queue_size.unwrap_or(MAX_QUEUE_SIZE))
+    }
+
     pub(crate) fn has_schedule_delay(&self) -> bool {
         self.schedule_delay.is_some()
     }

@@ -140,7 +140,7 @@ impl<'a> Resolver<'a> {
             let mut found = Problems::default();
             let value = match self.held(&variable.row) {
                 Held::Nothing => None,
-                Held::NotUtf8 => found.useless("a value that is not UTF-8"),
+                Held::NotUtf8 => found.useless(NOT_UTF8),
                 Held::Text(text) => (variable.parse)(&text, &mut found).and_then(|value| {
                     read(&variable.row, value).map_or_else(|what| found.useless(what), Some)
                 }),
@@ -234,7 +234,7 @@ impl<'a> Resolver<'a> {
                     let why = format!("it is of {whose}, and this crate makes traces");
                     self.note_if_set(row, &why);
                 }
-                Owner::Unsupported(why) if self.is_set(row) => {
+                Owner::Unsupported(why) if self.held(row) != Held::Nothing => {
                     self.findings.ignored(row.name, why, "it has no effect");
                 }
                 _ => {}
@@ -253,8 +253,14 @@ impl<'a> Resolver<'a> {
                 continue;
             }
             // what is hidden by a configuration file is found on the way
-            if self.held(row) == Held::Nothing {
-                continue;
+            match self.held(row) {
+                Held::Nothing => continue,
+                // nobody can tell whether it would have been used: an endpoint chooses the exporter
+                Held::NotUtf8 => {
+                    self.findings.ignored(row.name, NOT_UTF8, "it counts as unset");
+                    continue;
+                }
+                Held::Text(_) => {}
             }
             match self.settled.iter().rfind(|s| s.setting == TRACES_SAMPLER.row.name) {
                 Some(sampler)
@@ -273,3 +279,5 @@ impl<'a> Resolver<'a> {
         Explanation::new(self.settled.clone(), &self.findings)
     }
 }
+
+const NOT_UTF8: &str = "a value that is not UTF-8";

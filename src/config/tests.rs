@@ -218,3 +218,22 @@ fn a_value_that_is_not_utf8_is_reported_and_unset() {
     assert_eq!(attribute(&config, "service.name"), Some("code".into()));
     assert_eq!(found, ["OTEL_SERVICE_NAME: a value that is not UTF-8; code is used"]);
 }
+
+#[cfg(unix)]
+#[test]
+fn an_endpoint_that_is_not_utf8_left_the_console_without_a_word() {
+    use std::os::unix::ffi::OsStringExt as _;
+
+    use crate::Setup;
+
+    let setup = || {
+        let lookup = |name: &str| {
+            (name == "OTEL_EXPORTER_OTLP_ENDPOINT").then(|| OsString::from_vec(vec![0xff]))
+        };
+        Setup::new("code").with_env(lookup).strict()
+    };
+    let error = setup().build().map(drop).expect_err("it cannot be read");
+    let expected = "OTEL_EXPORTER_OTLP_ENDPOINT: a value that is not UTF-8; it counts as unset";
+    assert_eq!(error.to_string(), expected);
+    assert!(setup().explain().to_string().contains(expected));
+}

@@ -19,17 +19,32 @@ pub(crate) fn escape(text: &str) -> String {
 /// A URL without what may be secret in it: user, password, query and fragment.
 pub(crate) fn redact_url(url: &str) -> String {
     let url = escape(url);
-    let (url, tail) = match url.find(['?', '#']) {
-        Some(at) => (&url[..at], "?[redacted]"),
-        None => (&*url, ""),
+    let (url, tail, cut_password) = match url.find(['?', '#']) {
+        Some(at) => (&url[..at], "?[redacted]", is_cut(&url[..at], &url[at..])),
+        None => (&*url, "", false),
     };
-    let (scheme, rest) = url.split_once("://").map_or(("", url), |(s, r)| (s, r));
-    let authority_end = rest.find('/').unwrap_or(rest.len());
-    let (authority, path) = rest.split_at(authority_end);
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    let user = if host.len() == authority.len() { "" } else { "[redacted]@" };
+    let is_scheme =
+        |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
+    let parts = url.split_once("://").filter(|(scheme, _)| is_scheme(scheme));
+    let (scheme, rest) = parts.unwrap_or(("", url));
     let separator = if scheme.is_empty() { "" } else { "://" };
-    format!("{scheme}{separator}{user}{host}{path}{tail}")
+    // a password may have a slash in it, which should have been encoded: nothing before the last
+    // `@` is sure to be the host
+    match rest.rsplit_once('@') {
+        Some((_, host)) => format!("{scheme}{separator}[redacted]@{host}{tail}"),
+        None if cut_password => format!("{scheme}{separator}[redacted]{tail}"),
+        None => format!("{url}{tail}"),
+    }
+}
+
+/// Whether what comes before the query ends amid a user and password: a `@` is still to come, and
+/// what a colon is before is no port.
+#[cfg(any(test, feature = "otlp-http", feature = "otlp-grpc"))]
+fn is_cut(before: &str, after: &str) -> bool {
+    let authority = before.split_once("://").map_or(before, |(_, rest)| rest);
+    let authority = authority.split('/').next().unwrap_or_default();
+    let port = authority.rsplit_once(':').map(|(_, port)| port);
+    after.contains('@') && port.is_some_and(|port| !port.bytes().all(|b| b.is_ascii_digit()))
 }
 
 #[cfg(test)]
@@ -49,6 +64,18 @@ mod tests {
         redacts("https://host/v1?api-key=secret", "https://host/v1?[redacted]");
         redacts("user:secret@host:1", "[redacted]@host:1");
         redacts("https://host\r\nX: y", "https://host\\r\\nX: y");
+    }
+
+    #[test]
+    fn a_password_with_a_slash_was_shown_whole() {
+        redacts("http://u:hun/ter2@host:1", "http://[redacted]@host:1");
+        redacts("//u:hunter2@h", "[redacted]@h");
+        redacts("http:/u:hunter2@h", "[redacted]@h");
+        redacts("http:/u:hun://ter2@h", "[redacted]@h");
+        redacts("http://hun/ter2@h/v1?a=b", "http://[redacted]@h/v1?[redacted]");
+        redacts("http://u:hun?ter2@h", "http://[redacted]?[redacted]");
+        redacts("http://u:hun#ter2@h", "http://[redacted]?[redacted]");
+        redacts("http://h:1/v1?to=a@b", "http://h:1/v1?[redacted]");
     }
 
     #[test]

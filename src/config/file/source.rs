@@ -20,6 +20,8 @@ struct Loaded {
     /// Empty if the file is wrong: variables count for nothing even then.
     settings: Settings,
     traces: Option<Traces>,
+    /// There is nowhere to export to, whether or not the file says that it is disabled.
+    records_nothing: bool,
     errors: Vec<String>,
     /// Where, and what.
     warnings: Vec<(String, String)>,
@@ -44,9 +46,10 @@ impl ConfigFile {
             Err(errors) => Loaded { errors, ..Loaded::empty(&path, source) },
         };
         if loaded.errors.is_empty() && loaded.traces.is_none() && !has_destinations {
+            loaded.records_nothing = true;
             let is_said = loaded.settings.disabled.is_some();
-            loaded.settings.disabled = Some(true);
-            if !is_said {
+            let said = *loaded.settings.disabled.get_or_insert(true);
+            if !(is_said && said) {
                 let what = "there is no tracer_provider, so nothing is recorded".to_owned();
                 loaded.remarks.push((loaded.path.clone(), what));
             }
@@ -56,6 +59,11 @@ impl ConfigFile {
 
     pub(crate) fn settings(&self) -> Option<&Settings> {
         self.0.as_ref().map(|loaded| &loaded.settings)
+    }
+
+    /// Whether nothing is recorded, whatever it says of `disabled`.
+    pub(crate) fn records_nothing(&self) -> bool {
+        self.0.as_ref().is_some_and(|loaded| loaded.records_nothing)
     }
 
     /// Says where the settings are from, and what is wrong there.
@@ -110,6 +118,7 @@ impl Loaded {
             source,
             settings: Settings::default(),
             traces: None,
+            records_nothing: false,
             errors: Vec::new(),
             warnings: Vec::new(),
             remarks: Vec::new(),
@@ -145,12 +154,17 @@ fn shared(exporters: &[FileExporter]) -> (BatchSettings, bool) {
     let mut differs = false;
     let mut delays = exporters.iter().map(|exporter| exporter.batch.schedule_delay);
     let delay = delays.next().flatten().filter(|first| delays.all(|other| other == Some(*first)));
-    let (timeout, timeouts_differ) = greatest(exporters, |batch| {
-        // none is without end
-        batch.export_timeout.map(|timeout| if timeout.is_zero() { Duration::MAX } else { timeout })
-    });
-    let (queue, queues_differ) = greatest(exporters, |batch| batch.max_queue_size);
-    let (size, sizes_differ) = greatest(exporters, |batch| batch.max_export_batch_size);
+    // zero is without end
+    let endless = |timeout: Duration| if timeout.is_zero() { Duration::MAX } else { timeout };
+    let (timeout, timeouts_differ) = greatest(
+        exporters,
+        |batch| batch.export_timeout.map(endless),
+        |_| BatchSettings::EXPORT_TIMEOUT,
+    );
+    let (queue, queues_differ) =
+        greatest(exporters, |batch| batch.max_queue_size, |_| BatchSettings::MAX_QUEUE_SIZE);
+    let (size, sizes_differ) =
+        greatest(exporters, |batch| batch.max_export_batch_size, BatchSettings::default_batch_size);
     differs |= timeouts_differ || queues_differ || sizes_differ;
     let timeout =
         timeout.map(|timeout| if timeout == Duration::MAX { Duration::ZERO } else { timeout });
@@ -164,12 +178,19 @@ fn shared(exporters: &[FileExporter]) -> (BatchSettings, bool) {
     (batch, differs)
 }
 
+/// What no processor says is left to the default; what one does not say counts as its default
+/// beside the others.
 fn greatest<T: Ord + Copy>(
     exporters: &[FileExporter],
     of: impl Fn(&BatchSettings) -> Option<T>,
+    default: impl Fn(&BatchSettings) -> T,
 ) -> (Option<T>, bool) {
-    let all: Vec<_> = exporters.iter().filter(|e| !e.is_simple).map(|e| of(&e.batch)).collect();
-    (all.iter().copied().flatten().max(), all.windows(2).any(|pair| pair[0] != pair[1]))
+    let batches = || exporters.iter().filter(|e| !e.is_simple).map(|e| &e.batch);
+    if batches().all(|batch| of(batch).is_none()) {
+        return (None, false);
+    }
+    let all: Vec<_> = batches().map(|b| of(b).unwrap_or_else(|| default(b))).collect();
+    (all.iter().copied().max(), all.windows(2).any(|pair| pair[0] != pair[1]))
 }
 
 const SIMPLE: &str = "a simple processor is a batch that is exported at the latest after 10 ms, so \
