@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use collector::{Answer, Collector, Stream};
-use otel_setup::{Exporter, LogFormat, OtlpExporter, Setup, Stack};
+use otel_setup::{Exporter, LogFormat, OtlpExporter, Setup, Source, Stack};
 use support::{Said, spans_in, with_variables};
 use tls::{Authority, pem_file};
 
@@ -150,6 +150,36 @@ fn a_client_certificate_without_a_key_is_said() {
     let expected = "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: there is no \
                     OTEL_EXPORTER_OTLP_CLIENT_KEY; no client certificate is sent";
     assert_eq!(said.lines(), [expected]);
+}
+
+#[test]
+fn a_certificate_that_is_not_used_was_explained_as_in_effect() {
+    let (nothing, certificate) = (pem_file("no PEM"), pem_file(&Authority::new().client().0));
+    for path in ["/nope", nothing.path(), "/dev/zero"] {
+        let pairs = [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://localhost:1"),
+            ("OTEL_EXPORTER_OTLP_CERTIFICATE", path),
+            ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", certificate.path()),
+            ("OTEL_EXPORTER_OTLP_CLIENT_KEY", path),
+        ];
+        let explanation = Setup::new("checkout").with_env(with_variables(&pairs)).explain();
+        for (setting, value) in [
+            ("OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "the system's"),
+            ("OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE", "none"),
+            ("OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", "none"),
+        ] {
+            let found = explanation.settings().iter().rfind(|found| found.setting == setting);
+            let found = found.map(|found| (found.value.as_str(), found.source));
+            assert_eq!(found, Some((value, Source::Default)), "{path}: {explanation}");
+        }
+        for name in ["OTEL_EXPORTER_OTLP_CERTIFICATE", "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE"] {
+            let told = explanation.ignored().iter().find(|ignored| ignored.setting == name);
+            assert!(told.is_some_and(|told| told.is_wrong), "{path}: {explanation}");
+        }
+    }
+    let code = Exporter::otlp().with_endpoint("https://localhost:1").with_certificate("/nope");
+    let explanation = setup(code).with_env(|_| None).explain().to_string();
+    assert!(explanation.contains("OTLP certificate: \"/nope\" cannot be read"), "{explanation}");
 }
 
 #[test]

@@ -11,6 +11,8 @@ pub use self::choice::{Compression, Protocol};
 #[cfg(feature = "config-file")]
 pub(super) use self::endpoint::checked as checked_endpoint;
 pub(crate) use self::headers::Headers;
+#[cfg(feature = "tls")]
+use super::Source;
 use super::Sourced;
 use super::choice::{Choice, available};
 use super::resolver::{Resolver, Said};
@@ -100,10 +102,26 @@ impl OtlpConfig {
             certificate: r.optional(
                 code.said(code.certificate.clone()),
                 &certificates,
-                "the system's",
+                SYSTEM_ROOTS,
             ),
             client_certificate: client_certificate(code, r),
         }
+    }
+}
+
+#[cfg(feature = "tls")]
+impl OtlpConfig {
+    /// A file of roots that a variable names, and that turned out to be of no use.
+    pub(crate) fn refuse_certificate(problem: &str, r: &mut Resolver<'_>) {
+        let instead = "the system's certificates are used";
+        r.replace(&TRACES_CERTIFICATE.row, problem, SYSTEM_ROOTS, instead);
+    }
+
+    /// Files that variables name, and that turned out to be of no use.
+    pub(crate) fn refuse_client_certificate(problem: &str, r: &mut Resolver<'_>) {
+        r.show(&TRACES_CLIENT_KEY.row, "none");
+        r.resettle(&TRACES_CLIENT_KEY.row, Source::Default);
+        r.replace(&TRACES_CLIENT_CERTIFICATE.row, problem, "none", "no client certificate is sent");
     }
 }
 
@@ -166,6 +184,7 @@ fn client_certificate(
 }
 
 const DEFAULT_ENDPOINT: &str = "http://localhost:4318/v1/traces";
+const SYSTEM_ROOTS: &str = "the system's";
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[cfg(test)]

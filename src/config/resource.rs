@@ -167,5 +167,9 @@ impl Shown for Vec<(String, String)> {
     }
 }
 
+/// In words that quote nothing.
+#[cfg(feature = "config-file")]
+pub(super) const NO_SERVICE_NAME: &str = "is no service name: it is empty, longer than 255 bytes, or \
+                                          has a control character in it";
 const NAME: &str = "service.name";
 const LONGEST_NAME: usize = 255;

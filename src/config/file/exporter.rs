@@ -125,6 +125,7 @@ mod otlp {
     use crate::config::{
         ClientCertificate, Compression, ExporterKind, Origin, OtlpSettings, Protocol,
     };
+    use crate::error::escape;
 
     #[cfg(feature = "otlp-http")]
     pub(super) fn http(field: Field, reader: &mut Reader) -> Option<ExporterKind> {
@@ -165,7 +166,10 @@ mod otlp {
         {
             match checked_endpoint(&text, is_grpc, settings.insecure.unwrap_or(false)) {
                 Ok(()) => settings.endpoint = Some(text),
-                Err(problem) => reader.wrong(field.line, &field.path, problem),
+                Err(problem) => {
+                    let problem = field.problem(problem, "is not the URL of an OTLP endpoint");
+                    reader.wrong(field.line, &field.path, problem);
+                }
             }
         }
         settings.headers = self::headers(fields, reader);
@@ -213,10 +217,17 @@ mod otlp {
     fn header(field: Field, reader: &mut Reader) -> Option<(String, String)> {
         let (line, path) = (field.line, field.path.clone());
         let mut fields = reader.map(field)?;
-        let name = fields.required("name", reader).and_then(|name| reader.string(&name));
-        // an entry without a value is none
-        let value = fields.take("value").and_then(|value| reader.string(&value));
+        let name_field = fields.required("name", reader);
+        let name = name_field.as_ref().and_then(|name| reader.string(name));
+        let value = fields.take("value").filter(|value| !value.node.is_null());
+        let is_absent = value.is_none();
+        let value = value.and_then(|value| reader.string(&value));
         reader.finish(fields);
+        if is_absent && let (Some(name), Some(name_field)) = (&name, &name_field) {
+            // what an undefined variable leaves behind, and allowed by the schema
+            let shown = if name_field.is_substituted() { name_field.shown() } else { escape(name) };
+            reader.ignore(line, &path, format!("{shown} has no value, and is left out"));
+        }
         let (name, value) = (name?, value?);
         if !headers::is_header(&name, &value) {
             reader.wrong(line, &path, "it is not a valid HTTP header");

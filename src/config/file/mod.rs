@@ -141,7 +141,8 @@ fn file_format(fields: &mut Fields, reader: &mut Reader) {
     match (parts.next(), parts.next(), parts.next()) {
         (Some(Ok(MAJOR)), Some(Ok(minor)), None) => reader.is_newer = minor > MINOR,
         (Some(Ok(_)), Some(Ok(_)), None) => {
-            let what = format!("{text:?} is not supported: this crate reads {MAJOR}.{MINOR}");
+            let what =
+                format!("{} is not supported: this crate reads {MAJOR}.{MINOR}", field.shown());
             reader.wrong(field.line, &field.path, what);
         }
         _ => {
@@ -151,7 +152,8 @@ fn file_format(fields: &mut Fields, reader: &mut Reader) {
     }
     if reader.is_newer {
         let what = format!("is newer than {MAJOR}.{MINOR}: what came later has no effect");
-        reader.ignore(field.line, &format!("{} {text}", field.path), what);
+        let shown = if field.is_substituted() { field.shown() } else { text };
+        reader.ignore(field.line, &format!("{} {shown}", field.path), what);
     }
 }
 
@@ -179,7 +181,7 @@ fn propagators(fields: &mut Fields, reader: &mut Reader) -> Vec<PropagatorKind> 
         let (line, path) = (item.line, item.path.clone());
         if let Some((name, field)) = reader.only(item) {
             reader.empty(field);
-            names.push((line, path, name));
+            names.push((line, path, name, false));
         }
     }
     if let Some(field) = fields.take("composite_list")
@@ -187,13 +189,19 @@ fn propagators(fields: &mut Fields, reader: &mut Reader) -> Vec<PropagatorKind> 
     {
         let parts = text.split(',').map(str::trim);
         let parts = parts.filter(|part| !part.is_empty() && !part.eq_ignore_ascii_case("none"));
-        names.extend(parts.map(|part| (field.line, field.path.clone(), part.to_owned())));
+        let is_hidden = field.is_substituted();
+        names
+            .extend(parts.map(|part| (field.line, field.path.clone(), part.to_owned(), is_hidden)));
     }
     reader.finish(fields);
-    for (line, path, name) in names {
+    for (line, path, name, is_hidden) in names {
         match named::<PropagatorKind>(&name).and_then(available) {
             Ok(kind) if kinds.contains(&kind) => {}
             Ok(kind) => kinds.push(kind),
+            Err(_) if is_hidden => {
+                let what = "a part of the variable's value is no propagator of this crate";
+                reader.wrong(line, &path, what);
+            }
             Err(problem) => reader.wrong(line, &path, problem),
         }
     }

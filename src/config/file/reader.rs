@@ -242,6 +242,15 @@ impl Reader {
 }
 
 impl Field {
+    /// What is wrong with the value, in words that quote it; where it is from a variable, in others.
+    pub(super) fn problem(&self, quoting: String, silent: &str) -> String {
+        if self.is_substituted() { format!("{} {silent}", self.shown()) } else { quoting }
+    }
+
+    pub(super) fn is_substituted(&self) -> bool {
+        matches!(&self.node.content, Content::Scalar(scalar) if scalar.is_substituted)
+    }
+
     /// As it is written in the file, and nothing of what a variable holds.
     pub(super) fn shown(&self) -> String {
         match &self.node.content {

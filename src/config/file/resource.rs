@@ -4,6 +4,7 @@ use super::reader::{Field, Reader, number};
 use super::yaml::{Content, Node, Type};
 use crate::config::choice::named;
 use crate::config::{AttributeValue, ResourceDetectorKind, Settings, resource};
+use crate::error::escape;
 
 pub(super) fn read(field: Field, settings: &mut Settings, reader: &mut Reader) {
     let Some(mut fields) = reader.map(field) else { return };
@@ -29,6 +30,7 @@ fn from_list(text: &str, field: &Field, reader: &mut Reader) -> Vec<(String, Att
     match resource::parsed_pairs(text) {
         Ok(pairs) => pairs.into_iter().map(|(key, value)| (key, value.into())).collect(),
         Err(problem) => {
+            let problem = field.problem(problem, "is not a list of key=value, percent-encoded");
             reader.wrong(field.line, &field.path, problem);
             Vec::new()
         }
@@ -37,7 +39,8 @@ fn from_list(text: &str, field: &Field, reader: &mut Reader) -> Vec<(String, Att
 
 fn attribute(field: Field, reader: &mut Reader) -> Option<(String, AttributeValue)> {
     let mut fields = reader.map(field)?;
-    let name = fields.required("name", reader).and_then(|name| reader.string(&name));
+    let name_field = fields.required("name", reader);
+    let name = name_field.as_ref().and_then(|name| reader.string(name));
     let type_field = fields.take("type").filter(|field| !field.node.is_null());
     let wanted = match type_field {
         Some(field) => reader.word(&field, TYPES),
@@ -50,7 +53,9 @@ fn attribute(field: Field, reader: &mut Reader) -> Option<(String, AttributeValu
     let (name, wanted) = (name?, wanted?);
     let Some(field) = value.filter(|field| !field.node.is_null()) else {
         // what an undefined variable leaves behind, and allowed by the schema
-        reader.ignore(line, &path, format!("{name} has no value, and is left out"));
+        let shown =
+            name_field.filter(Field::is_substituted).map_or(escape(&name), |field| field.shown());
+        reader.ignore(line, &path, format!("{shown} has no value, and is left out"));
         return None;
     };
     let value = typed(&field.node, wanted);
@@ -63,6 +68,7 @@ fn attribute(field: Field, reader: &mut Reader) -> Option<(String, AttributeValu
         && let Some(AttributeValue::String(text)) = &value
         && let Err(problem) = resource::check_service_name(text)
     {
+        let problem = field.problem(problem, resource::NO_SERVICE_NAME);
         reader.wrong(field.line, &field.path, problem);
     }
     Some((name, value?))

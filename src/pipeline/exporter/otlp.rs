@@ -141,22 +141,28 @@ impl OtlpExporter {
     /// When a file named in code, or the machine's certificates, cannot be used.
     pub(super) fn open(&self, r: &mut Resolver<'_>) -> Result<Box<dyn BlockingExporter>, Error> {
         let config = OtlpConfig::resolve(&self.0, r);
-        let findings = &mut r.findings;
         match config.protocol {
             #[cfg(feature = "otlp-http")]
             Protocol::HttpProtobuf | Protocol::HttpJson => {
-                Ok(Box::new(OtlpHttpExporter::open(config, findings)?))
+                Ok(Box::new(OtlpHttpExporter::open(config, r)?))
             }
             #[cfg(feature = "otlp-grpc")]
-            Protocol::Grpc => Ok(Box::new(OtlpGrpcExporter::open(config, findings)?)),
+            Protocol::Grpc => Ok(Box::new(OtlpGrpcExporter::open(config, r)?)),
             #[cfg(not(all(feature = "otlp-http", feature = "otlp-grpc")))]
             other => unreachable!("{other:?} is refused where its feature is off"),
         }
     }
 
-    /// Settles everything, and opens nothing.
+    /// Settles everything, and opens no connection: whether certificates can be used is seen by
+    /// reading them.
     pub(super) fn explain(&self, r: &mut Resolver<'_>) {
-        OtlpConfig::resolve(&self.0, r);
+        let config = OtlpConfig::resolve(&self.0, r);
+        #[cfg(feature = "tls")]
+        if config.endpoint.scheme_str() == Some("https") {
+            super::tls::check(&config, r);
+        }
+        #[cfg(not(feature = "tls"))]
+        drop(config);
     }
 
     pub(super) fn backend(&self) -> Option<&'static str> {

@@ -28,7 +28,7 @@ use super::otlp::verdict::receipt;
 use super::protobuf::RequestEncoder;
 #[cfg(feature = "tls")]
 use super::tls;
-use crate::config::{Compression, Findings, OtlpConfig};
+use crate::config::{Compression, OtlpConfig, Resolver};
 use crate::error::Error;
 use crate::error::redact_url;
 use crate::pipeline::export::{BlockingExporter, Failure, Payload, Receipt};
@@ -55,13 +55,13 @@ impl OtlpGrpcExporter {
     pub(super) fn open(
         config: OtlpConfig,
         #[cfg_attr(not(feature = "tls"), expect(unused_variables, reason = "certificates' alone"))]
-        findings: &mut Findings,
+        r: &mut Resolver<'_>,
     ) -> Result<Self, Error> {
         let endpoint = Endpoint::from(config.endpoint.clone());
         let endpoint = endpoint.user_agent(USER_AGENT).map_err(unusable)?;
         #[cfg(feature = "tls")]
         let endpoint = if config.endpoint.scheme_str() == Some("https") {
-            endpoint.tls_config(tls_config(&config, findings)?).map_err(unusable)?
+            endpoint.tls_config(tls_config(&config, r)?).map_err(unusable)?
         } else {
             endpoint
         };
@@ -192,11 +192,11 @@ fn encoding(compression: Compression) -> Option<CompressionEncoding> {
 }
 
 #[cfg(feature = "tls")]
-fn tls_config(config: &OtlpConfig, findings: &mut Findings) -> Result<ClientTlsConfig, Error> {
+fn tls_config(config: &OtlpConfig, r: &mut Resolver<'_>) -> Result<ClientTlsConfig, Error> {
     let mut roots = rustls::RootCertStore::empty();
-    roots.add_parsable_certificates(tls::roots(config, findings)?);
+    roots.add_parsable_certificates(tls::roots(config, r)?);
     let tls = ClientTlsConfig::new().trust_anchors(roots.roots);
-    Ok(match tls::identity(config, findings)? {
+    Ok(match tls::identity(config, r)? {
         Some(identity) => tls.identity(Identity::from_pem(identity.chain, identity.key)),
         None => tls,
     })

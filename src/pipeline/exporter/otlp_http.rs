@@ -23,7 +23,7 @@ use super::json::JsonEncoder;
 use super::protobuf::RequestEncoder;
 #[cfg(feature = "tls")]
 use super::tls;
-use crate::config::{Findings, OtlpConfig, Protocol};
+use crate::config::{OtlpConfig, Protocol, Resolver};
 use crate::error::Error;
 use crate::error::redact_url;
 use crate::pipeline::export::{BlockingExporter, Failure, Payload, Receipt, Retry};
@@ -57,7 +57,7 @@ impl OtlpHttpExporter {
     pub(super) fn open(
         config: OtlpConfig,
         #[cfg_attr(not(feature = "tls"), expect(unused_variables, reason = "certificates' alone"))]
-        findings: &mut Findings,
+        r: &mut Resolver<'_>,
     ) -> Result<Self, Error> {
         let agent = Agent::config_builder()
             .http_status_as_error(false)
@@ -68,7 +68,7 @@ impl OtlpHttpExporter {
             .user_agent(USER_AGENT);
         #[cfg(feature = "tls")]
         let agent = if config.endpoint.scheme_str() == Some("https") {
-            agent.tls_config(tls_config(&config, findings)?)
+            agent.tls_config(tls_config(&config, r)?)
         } else {
             agent
         };
@@ -156,10 +156,10 @@ fn unencodable(error: impl std::fmt::Display) -> Failure {
 }
 
 #[cfg(feature = "tls")]
-fn tls_config(config: &OtlpConfig, findings: &mut Findings) -> Result<TlsConfig, Error> {
-    let roots = tls::roots(config, findings)?;
+fn tls_config(config: &OtlpConfig, r: &mut Resolver<'_>) -> Result<TlsConfig, Error> {
+    let roots = tls::roots(config, r)?;
     let roots: Vec<_> = roots.iter().map(|der| Certificate::from_der(der).to_owned()).collect();
-    let identity = tls::identity(config, findings)?.and_then(|identity| {
+    let identity = tls::identity(config, r)?.and_then(|identity| {
         let chain: Vec<_> = parse_pem(&identity.chain)
             .filter_map(|item| match item {
                 Ok(PemItem::Certificate(certificate)) => Some(certificate),

@@ -1,6 +1,8 @@
 //! Which certificates are trusted, and which one this process shows.
 
 use std::fmt::Display;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
@@ -8,7 +10,7 @@ use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::config::{ClientCertificate, Findings, OtlpConfig, Source, Sourced};
+use crate::config::{ClientCertificate, OtlpConfig, Resolver, Source};
 use crate::error::Error;
 
 /// A certificate chain and the key that belongs to it, in PEM, which is what both clients take.
@@ -30,20 +32,9 @@ pub(super) fn provider() -> Arc<CryptoProvider> {
 /// When a file named in code or in the configuration file cannot be used, or the system has no certificates.
 pub(super) fn roots(
     config: &OtlpConfig,
-    findings: &mut Findings,
+    r: &mut Resolver<'_>,
 ) -> Result<Vec<CertificateDer<'static>>, Error> {
-    let Some(file) = &config.certificate else { return system() };
-    match certificates(&file.value) {
-        Ok(roots) => Ok(roots),
-        Err(problem) if is_explicit(file.source) => {
-            Err(Error::config(format!("OTLP certificate: {problem}")))
-        }
-        Err(problem) => {
-            let name = variable(file, "OTEL_EXPORTER_OTLP_CERTIFICATE");
-            findings.ignored(name, &problem, "the system's certificates are used");
-            system()
-        }
-    }
+    named_roots(config, r)?.map_or_else(system, Ok)
 }
 
 /// What this process identifies itself by, if that was asked for.
@@ -53,7 +44,7 @@ pub(super) fn roots(
 /// When a file named in code or in the configuration file cannot be used.
 pub(super) fn identity(
     config: &OtlpConfig,
-    findings: &mut Findings,
+    r: &mut Resolver<'_>,
 ) -> Result<Option<Identity>, Error> {
     let Some(files) = &config.client_certificate else { return Ok(None) };
     match read_identity(&files.value) {
@@ -62,8 +53,32 @@ pub(super) fn identity(
             Err(Error::config(format!("OTLP client certificate: {problem}")))
         }
         Err(problem) => {
-            let name = variable(files, "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE");
-            findings.ignored(name, &problem, "no client certificate is sent");
+            OtlpConfig::refuse_client_certificate(&problem, r);
+            Ok(None)
+        }
+    }
+}
+
+/// Finds what the others would find, but for what the system lacks.
+pub(super) fn check(config: &OtlpConfig, r: &mut Resolver<'_>) {
+    for error in [named_roots(config, r).err(), identity(config, r).err()].into_iter().flatten() {
+        let is_ours = r.findings.refused_with(error);
+        debug_assert!(is_ours.is_ok(), "what a file holds is an error of the settings");
+    }
+}
+
+fn named_roots(
+    config: &OtlpConfig,
+    r: &mut Resolver<'_>,
+) -> Result<Option<Vec<CertificateDer<'static>>>, Error> {
+    let Some(file) = &config.certificate else { return Ok(None) };
+    match certificates(&file.value) {
+        Ok(roots) => Ok(Some(roots)),
+        Err(problem) if is_explicit(file.source) => {
+            Err(Error::config(format!("OTLP certificate: {problem}")))
+        }
+        Err(problem) => {
+            OtlpConfig::refuse_certificate(&problem, r);
             Ok(None)
         }
     }
@@ -74,21 +89,11 @@ fn is_explicit(source: Source) -> bool {
     matches!(source, Source::Code | Source::File)
 }
 
-/// The one that named the file.
-fn variable<T>(file: &Sourced<T>, general: &'static str) -> &'static str {
-    match file.source {
-        Source::Variable(name) => name,
-        _ => general,
-    }
-}
-
 fn read_identity(files: &ClientCertificate) -> Result<Identity, String> {
-    let parsed = certificates(&files.certificate)?;
-    let wrong = |path: &str, error: &dyn Display| format!("{path:?} cannot be read: {error}");
-    let read = |path: &str| std::fs::read(path).map_err(|error| wrong(path, &error));
-    let identity = Identity { chain: read(&files.certificate)?, key: read(&files.key)? };
-    let key =
-        PrivateKeyDer::from_pem_slice(&identity.key).map_err(|error| wrong(&files.key, &error))?;
+    let identity = Identity { chain: bytes(&files.certificate)?, key: bytes(&files.key)? };
+    let parsed = parsed(&files.certificate, &identity.chain)?;
+    let key = PrivateKeyDer::from_pem_slice(&identity.key)
+        .map_err(|error| unreadable(&files.key, &error))?;
     // the handshake would fail too, but with the backend to blame
     CertifiedKey::from_der(parsed, key, &provider()).map_err(|error| {
         format!("{:?} is not the key of {:?}: {error}", files.key, files.certificate)
@@ -97,13 +102,36 @@ fn read_identity(files: &ClientCertificate) -> Result<Identity, String> {
 }
 
 fn certificates(path: &str) -> Result<Vec<CertificateDer<'static>>, String> {
-    let found: Vec<_> = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect)
-        .map_err(|error| format!("{path:?} cannot be read: {error}"))?;
+    parsed(path, &bytes(path)?)
+}
+
+fn parsed(path: &str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let found: Vec<_> = CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<_, _>>()
+        .map_err(|error| unreadable(path, &error))?;
     if found.is_empty() {
         return Err(format!("{path:?} has no certificate in it"));
     }
     Ok(found)
+}
+
+/// Of a regular file, since another may never end.
+fn bytes(path: &str) -> Result<Vec<u8>, String> {
+    let wrong = |error: io::Error| unreadable(path, &error);
+    if !fs::metadata(path).map_err(wrong)?.is_file() {
+        return Err(unreadable(path, &"it is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(wrong)?;
+    file.take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(wrong)?;
+    if bytes.len() as u64 > MOST_BYTES {
+        return Err(unreadable(path, &format!("it has more than {MOST_BYTES} bytes")));
+    }
+    Ok(bytes)
+}
+
+fn unreadable(path: &str, cause: &dyn Display) -> String {
+    format!("{path:?} cannot be read: {cause}")
 }
 
 fn system() -> Result<Vec<CertificateDer<'static>>, Error> {
@@ -117,3 +145,6 @@ fn system() -> Result<Vec<CertificateDer<'static>>, Error> {
     }
     Ok(found.certs)
 }
+
+/// Far more than the roots of any system.
+const MOST_BYTES: u64 = 16 << 20;

@@ -142,6 +142,60 @@ fn a_secret_from_a_variable_is_in_no_message() {
 }
 
 #[test]
+fn what_a_variable_holds_was_quoted_where_it_is_a_list_a_name_or_a_version() {
+    let env =
+        env(&[("SEC", "hunter2"), ("URL", "hunter2:x"), ("NEW", "1.99"), ("BAD", "\u{1}hunter2")]);
+    for (text, expected) in [
+        (
+            "file_format: '1.0'\nresource: {attributes_list: 'x=${SEC}%zz'}",
+            "otel.yaml:2: resource.attributes_list: the variable's value is not a list of \
+             key=value, percent-encoded",
+        ),
+        (
+            "file_format: '1.0'\npropagator: {composite_list: '${SEC}'}",
+            "otel.yaml:2: propagator.composite_list: a part of the variable's value is no \
+             propagator of this crate",
+        ),
+        (
+            "file_format: '1.0'\nresource: {attributes: [{name: service.name, value: '${BAD}'}]}",
+            "otel.yaml:2: resource.attributes[0].value: the variable's value is no service name: \
+             it is empty, longer than 255 bytes, or has a control character in it",
+        ),
+        (
+            "file_format: '${SEC}'",
+            "otel.yaml:1: file_format: the variable's value is not a version, as \"1.2\" is",
+        ),
+        (
+            "file_format: 9.${NEW}",
+            "otel.yaml:1: file_format: the variable's value is not a version, as \"1.2\" is",
+        ),
+    ] {
+        let errors = FileConfig::parse(text, "otel.yaml", &env).expect_err(text);
+        assert_eq!(errors, [expected], "{text}");
+    }
+    let newer = FileConfig::parse("file_format: ${NEW}", "otel.yaml", &env).expect("it is newer");
+    assert!(newer.warnings[0].what.starts_with("file_format the variable's value is newer"));
+    let nameless = "file_format: '1.0'\nresource: {attributes: [{name: '${SEC}', value: }]}";
+    let nameless = FileConfig::parse(nameless, "otel.yaml", &env).expect("it has no value");
+    assert!(!nameless.warnings[0].what.contains("hunter2"), "{:?}", nameless.warnings);
+}
+
+#[cfg(feature = "otlp-http")]
+#[test]
+fn a_header_of_an_unset_variable_vanished_without_a_word() {
+    let path = "tracer_provider.processors[0].batch.exporter.otlp_http.headers[0]";
+    let expected = format!("otel.yaml:8: {path} authorization has no value, and is left out");
+    for value in ["", "value: ${UNSET}"] {
+        let text = format!(
+            "file_format: '1.0'\ntracer_provider:\n  processors:\n    - batch:\n        exporter:\n\
+             \x20         otlp_http:\n            headers:\n              - name: authorization\n\
+             \x20               {value}\n"
+        );
+        says(&text, &[&expected]);
+    }
+}
+
+#[test]
 fn anchors_and_merges_are_expanded() {
     let config = right(
         "file_format: '1.0'\n\
