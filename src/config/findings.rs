@@ -1,13 +1,19 @@
 //! What was found wrong with the settings, and which were set for nothing.
 
+use std::collections::HashSet;
+
 use crate::error::{Error, Kind};
 
 /// Everything that was found, said once the voice stands.
 #[derive(Debug, Default)]
-pub(crate) struct Findings(Vec<Finding>);
+pub(crate) struct Findings {
+    found: Vec<Finding>,
+    /// The same, to tell fast what is there: a file can have a hundred thousand things wrong in it.
+    known: HashSet<Finding>,
+}
 
 /// One thing that was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Finding {
     /// The variable, or what the code set.
     pub(crate) name: String,
@@ -17,7 +23,7 @@ pub(crate) struct Finding {
 }
 
 /// How much it matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Weight {
     /// Nothing is wrong: another setting comes first. Only the explanation tells.
     Noted,
@@ -67,26 +73,26 @@ impl Findings {
     /// Each finding once, whichever of the exporters found it first.
     fn push(&mut self, name: &str, why: String, weight: Weight) {
         let finding = Finding { name: name.to_owned(), why, weight };
-        if !self.0.contains(&finding) {
-            self.0.push(finding);
+        if self.known.insert(finding.clone()) {
+            self.found.push(finding);
         }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Finding> {
-        self.0.iter()
+        self.found.iter()
     }
 
     /// The warnings, as they are said.
     pub(crate) fn warnings(&self) -> impl Iterator<Item = String> {
         let warnings = [Weight::Ignored, Weight::Told];
-        self.0.iter().filter(move |found| warnings.contains(&found.weight)).map(Finding::line)
+        self.found.iter().filter(move |found| warnings.contains(&found.weight)).map(Finding::line)
     }
 
     /// Everything that is an error, as one: what the code set, and under `strict` what variables
     /// say too.
     pub(crate) fn error(&self, strict: bool) -> Option<Error> {
         let problems: Vec<_> = self
-            .0
+            .found
             .iter()
             .filter(|finding| match finding.weight {
                 Weight::Noted | Weight::Told => false,

@@ -165,6 +165,7 @@ impl<'a> Resolver<'a> {
     }
 
     /// Whether a variable says anything that counts.
+    #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
     pub(crate) fn is_set(&mut self, row: &Row) -> bool {
         matches!(self.held(row), Held::Text(_))
     }

@@ -219,12 +219,13 @@ mod otlp {
         let mut fields = reader.map(field)?;
         let name_field = fields.required("name", reader);
         let name = name_field.as_ref().and_then(|name| reader.string(name));
-        let value = fields.take("value").filter(|value| !value.node.is_null());
-        let is_absent = value.is_none();
+        let value = fields.take("value");
+        let is_unset = value.as_ref().is_some_and(|v| v.is_substituted() && v.node.is_null());
+        // an entry without a value is none
         let value = value.and_then(|value| reader.string(&value));
         reader.finish(fields);
-        if is_absent && let (Some(name), Some(name_field)) = (&name, &name_field) {
-            // what an undefined variable leaves behind, and allowed by the schema
+        if is_unset && let (Some(name), Some(name_field)) = (&name, &name_field) {
+            // what an undefined variable leaves behind
             let shown = if name_field.is_substituted() { name_field.shown() } else { escape(name) };
             reader.ignore(line, &path, format!("{shown} has no value, and is left out"));
         }

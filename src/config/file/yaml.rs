@@ -1,6 +1,6 @@
 //! YAML into a tree that knows its lines, within bounds.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 
@@ -58,8 +58,11 @@ pub(super) fn parse(text: &str) -> Result<Option<Node>, Problem> {
         return Err(Problem::new(1, format!("the file has more than {MOST_BYTES} bytes")));
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut composer =
-        Composer { events: Parser::new_from_str(text), anchors: HashMap::new(), left: MOST_NODES };
+    let mut composer = Composer {
+        events: Parser::new_from_str(text),
+        anchors: HashMap::new(),
+        left: Size { nodes: MOST_NODES, bytes: MOST_TEXT },
+    };
     let mut document = None;
     loop {
         match composer.next()? {
@@ -77,8 +80,16 @@ pub(super) fn parse(text: &str) -> Result<Option<Node>, Problem> {
 struct Composer<'a> {
     events: Parser<'a, saphyr_parser::StrInput<'a>>,
     anchors: HashMap<usize, Node>,
-    /// Nodes that there is room for, those that aliases repeat included.
-    left: usize,
+    /// What there is room for, what aliases repeat included.
+    left: Size,
+}
+
+/// What a node takes, with all that is below it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Size {
+    nodes: usize,
+    /// Of scalars and keys.
+    bytes: usize,
 }
 
 impl<'a> Composer<'a> {
@@ -94,11 +105,12 @@ impl<'a> Composer<'a> {
         if depth > MOST_DEPTH {
             return Err(Problem::new(line, format!("it is nested more than {MOST_DEPTH} deep")));
         }
-        self.spend(1, line)?;
+        self.spend(Size { nodes: 1, bytes: 0 }, line)?;
         let (anchor, content) = match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let is_plain = style == ScalarStyle::Plain && untagged(tag.as_deref(), line)?;
                 let text = text.into_owned();
+                self.spend(Size { nodes: 0, bytes: text.len() }, line)?;
                 (anchor, Content::Scalar(Scalar { text, is_plain, is_substituted: false }))
             }
             Event::SequenceStart(anchor, _) => (anchor, Content::List(self.list(depth)?)),
@@ -108,6 +120,8 @@ impl<'a> Composer<'a> {
         };
         let node = Node { line, content };
         if anchor != 0 {
+            // the copy takes room too: anchors within anchors are copied again and again
+            self.spend(Size { nodes: 0, ..node.size() }, line)?;
             self.anchors.insert(anchor, node.clone());
         }
         Ok(node)
@@ -125,6 +139,7 @@ impl<'a> Composer<'a> {
 
     fn map(&mut self, depth: usize) -> Result<Vec<Entry>, Problem> {
         let mut entries: Vec<Entry> = Vec::new();
+        let mut keys = HashSet::new();
         let mut merged = Vec::new();
         loop {
             let (key, line) = match self.next()? {
@@ -132,18 +147,19 @@ impl<'a> Composer<'a> {
                 (Event::Scalar(key, ..), line) => (key.into_owned(), line),
                 (_, line) => return Err(Problem::new(line, "a key is not a scalar")),
             };
+            self.spend(Size { nodes: 0, bytes: key.len() }, line)?;
             let (event, start) = self.next()?;
             let node = self.node(event, start, depth + 1)?;
             if key == MERGE {
                 merged.extend(to_merge(node)?);
-            } else if entries.iter().any(|entry| entry.key == key) {
+            } else if !keys.insert(key.clone()) {
                 return Err(Problem::new(line, format!("the key {key:?} is there twice")));
             } else {
                 entries.push(Entry { key, line, node });
             }
         }
         for entry in merged {
-            if entries.iter().all(|known| known.key != entry.key) {
+            if keys.insert(entry.key.clone()) {
                 entries.push(entry);
             }
         }
@@ -157,25 +173,47 @@ impl<'a> Composer<'a> {
         Ok(node)
     }
 
-    fn spend(&mut self, nodes: usize, line: usize) -> Result<(), Problem> {
-        let left = self.left.checked_sub(nodes);
-        self.left =
-            left.ok_or_else(|| Problem::new(line, format!("it has more than {MOST_NODES} nodes")))?;
+    fn spend(&mut self, size: Size, line: usize) -> Result<(), Problem> {
+        let less = |left: usize, taken, most: usize, what| {
+            let left = left.checked_sub(taken);
+            left.ok_or_else(|| Problem::new(line, format!("it has more than {most} {what}")))
+        };
+        self.left = Size {
+            nodes: less(self.left.nodes, size.nodes, MOST_NODES, "nodes")?,
+            bytes: less(
+                self.left.bytes,
+                size.bytes,
+                MOST_TEXT,
+                "bytes where aliases are expanded",
+            )?,
+        };
         Ok(())
     }
 }
 
 impl Node {
-    fn size(&self) -> usize {
-        1 + match &self.content {
-            Content::Scalar(_) => 0,
-            Content::List(nodes) => nodes.iter().map(Self::size).sum(),
-            Content::Map(entries) => entries.iter().map(|entry| entry.node.size()).sum::<usize>(),
+    fn size(&self) -> Size {
+        let own = Size { nodes: 1, bytes: 0 };
+        match &self.content {
+            Content::Scalar(scalar) => Size { bytes: scalar.text.len(), ..own },
+            Content::List(nodes) => nodes.iter().fold(own, |all, node| all + node.size()),
+            Content::Map(entries) => entries.iter().fold(own, |all, entry| {
+                let key = Size { nodes: 0, bytes: entry.key.len() };
+                all + key + entry.node.size()
+            }),
         }
     }
 
     pub(super) fn is_null(&self) -> bool {
         matches!(&self.content, Content::Scalar(scalar) if scalar.resolved() == Type::Null)
+    }
+}
+
+impl std::ops::Add for Size {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { nodes: self.nodes + other.nodes, bytes: self.bytes + other.bytes }
     }
 }
 
@@ -268,4 +306,5 @@ const CORE: &str = "tag:yaml.org,2002:";
 const MERGE: &str = "<<";
 pub(super) const MOST_BYTES: usize = 1 << 20;
 const MOST_NODES: usize = 100_000;
+const MOST_TEXT: usize = 16 << 20;
 const MOST_DEPTH: usize = 64;

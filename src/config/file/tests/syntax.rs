@@ -184,15 +184,36 @@ fn what_a_variable_holds_was_quoted_where_it_is_a_list_a_name_or_a_version() {
 #[test]
 fn a_header_of_an_unset_variable_vanished_without_a_word() {
     let path = "tracer_provider.processors[0].batch.exporter.otlp_http.headers[0]";
-    let expected = format!("otel.yaml:8: {path} authorization has no value, and is left out");
-    for value in ["", "value: ${UNSET}"] {
-        let text = format!(
-            "file_format: '1.0'\ntracer_provider:\n  processors:\n    - batch:\n        exporter:\n\
-             \x20         otlp_http:\n            headers:\n              - name: authorization\n\
-             \x20               {value}\n"
-        );
-        says(&text, &[&expected]);
-    }
+    says(
+        "file_format: '1.0'\ntracer_provider:\n  processors:\n    - batch:\n        exporter:\n\
+         \x20         otlp_http:\n            headers:\n              - name: authorization\n\
+         \x20               value: ${UNSET}\n",
+        &[&format!("otel.yaml:8: {path} authorization has no value, and is left out")],
+    );
+}
+
+#[test]
+fn aliases_of_a_long_scalar_took_gigabytes() {
+    let long = "x".repeat(600_000);
+    let text = format!("a: &a {long}\nb: [{}]\n", "*a,".repeat(90_000));
+    says(&text, &["otel.yaml:2: it has more than 16777216 bytes where aliases are expanded"]);
+    let text = format!("a: {}{long}{}\n", "&a [".repeat(40).replace("&a", "&a "), "]".repeat(40));
+    says(&text, &["otel.yaml:1: it has more than 16777216 bytes where aliases are expanded"]);
+    let text = format!("a: &a {{{long}: 1}}\nb: [{}]\n", "*a,".repeat(90_000));
+    says(&text, &["otel.yaml:2: it has more than 16777216 bytes where aliases are expanded"]);
+}
+
+#[test]
+fn a_map_of_many_keys_was_looked_up_key_by_key_for_minutes() {
+    let keys: Vec<_> = (0..90_000).map(|n| format!("k{n}: \n")).collect();
+    let text = format!("file_format: '1.0'\n{}", keys.concat());
+    let path = std::env::temp_dir().join(format!("otel-setup-keys-{}.yaml", std::process::id()));
+    std::fs::write(&path, text).expect("the name is ours");
+    let setup = crate::Setup::new("code").with_env(|_| None).with_config_file(&path);
+    let explanation = setup.explain();
+    std::fs::remove_file(&path).expect("it was just there");
+    assert!(explanation.ignored().len() > 90_000);
+    says("a: {b: 1}\na: 2", &["otel.yaml:2: the key \"a\" is there twice"]);
 }
 
 #[test]
