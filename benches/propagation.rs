@@ -1,19 +1,23 @@
 //! What reading and writing `traceparent` costs, ours beside the SDK's; CI holds the
 //! bounds.
 //!
-//! `cargo bench --bench propagation` prints instructions (needs valgrind) and fails when a bound is
-//! broken. The carrier is the same for both and costs next to nothing, so that the propagators are
-//! all there is.
+//! `cargo bench --bench propagation` prints instructions (needs valgrind) and nanoseconds, and fails
+//! when a bound on the instructions is broken. The carrier is the same for both: first one that costs
+//! next to nothing, so that the propagators are all there is, then the headers of a request.
 
 #[path = "support/callgrind.rs"]
 mod callgrind;
 
 use std::hint::black_box;
 use std::process::ExitCode;
+use std::time::Instant;
 
+use http::{HeaderMap, HeaderValue};
 use opentelemetry::Context;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
-use otel_setup::propagation::{Extractor, Injector, Propagator, TextMapPropagator};
+use otel_setup::propagation::{
+    Extractor, HeaderExtractor, HeaderInjector, Injector, Propagator, TextMapPropagator,
+};
 
 fn main() -> ExitCode {
     if let Ok(case) = std::env::var(CASE) {
@@ -27,10 +31,10 @@ fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
-    println!("{:<28}{:>10}{:>10}{:>10}", "instructions an operation", "ours", "sdk", "ratio");
+    println!("{:<30}{:>15}{:>15}{:>8}", "instructions, (ns)", "ours", "sdk", "ratio");
     let mut all_hold = true;
-    for case in CASES {
-        match row(case) {
+    for (case, times) in CASES.iter().zip(times()) {
+        match row(case, times) {
             Ok(holds) => all_hold &= holds,
             Err(problem) => {
                 eprintln!("{problem}");
@@ -42,7 +46,7 @@ fn main() -> ExitCode {
     if all_hold { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn row(case: &Case) -> Result<bool, String> {
+fn row(case: &Case, [our_time, sdk_time]: [f64; 2]) -> Result<bool, String> {
     let count = |whose: &str| {
         callgrind::per_operation(10, |command, n| {
             command.env(WHOSE, whose).env(CASE, case.name).env(COUNT, n.to_string());
@@ -50,8 +54,35 @@ fn row(case: &Case) -> Result<bool, String> {
     };
     let (ours, sdk) = (count("ours")?, count("sdk")?);
     let ratio = ours / sdk;
-    println!("{:<28}{ours:>10.0}{sdk:>10.0}{ratio:>10.2}  at most {:.2}", case.name, case.bound);
+    let cell = |count: f64, time: f64| format!("{count:.0} ({time:.0})");
+    let (our_cell, sdk_cell) = (cell(ours, our_time), cell(sdk, sdk_time));
+    println!(
+        "{:<30}{our_cell:>15}{sdk_cell:>15}{ratio:>8.2}  at most {:.2}",
+        case.name, case.bound
+    );
     Ok(ratio <= case.bound)
+}
+
+/// Nanoseconds an operation takes, ours and the SDK's, for each case: the median of rounds in which
+/// all take their turn.
+fn times() -> Vec<[f64; 2]> {
+    let (ours, sdk) = (Propagator::trace_context(), TraceContextPropagator::new());
+    let propagators: [&dyn TextMapPropagator; 2] = [&ours, &sdk];
+    let mut rounds = vec![[const { Vec::new() }; 2]; CASES.len()];
+    for _ in 0..ROUNDS {
+        for (case, rounds) in CASES.iter().zip(&mut rounds) {
+            for (propagator, round) in propagators.iter().zip(rounds) {
+                let start = Instant::now();
+                work(case, *propagator, OPERATIONS.into());
+                round.push(start.elapsed().as_secs_f64() * 1e9 / f64::from(OPERATIONS));
+            }
+        }
+    }
+    let median = |mut round: Vec<f64>| {
+        round.sort_by(f64::total_cmp);
+        round[ROUNDS / 2]
+    };
+    rounds.into_iter().map(|case| case.map(median)).collect()
 }
 
 fn child(case: &str) {
@@ -65,17 +96,52 @@ fn child(case: &str) {
 }
 
 fn work(case: &Case, propagator: &dyn TextMapPropagator, count: u64) {
-    let mut carrier = Carrier { parent: case.parent, state: case.state, written: 0 };
-    let context = propagator.extract_with_context(&Context::new(), &carrier);
-    for _ in 0..count {
+    if case.is_request {
+        let mut headers = request(case);
+        let context = propagator.extract(&HeaderExtractor(&headers));
         if case.writes {
-            propagator.inject_context(black_box(&context), &mut carrier);
-        } else {
-            let root = Context::new();
-            drop(black_box(propagator.extract_with_context(&root, black_box(&carrier))));
+            for _ in 0..count {
+                // in place of what the last one wrote
+                let mut carrier = HeaderInjector(black_box(&mut headers));
+                propagator.inject_context(black_box(&context), &mut carrier);
+            }
+            return;
         }
+        return read(propagator, &HeaderExtractor(&headers), count);
+    }
+    let mut carrier = Carrier { parent: case.parent, state: case.state, written: 0 };
+    let context = propagator.extract(&carrier);
+    if !case.writes {
+        return read(propagator, &carrier, count);
+    }
+    for _ in 0..count {
+        propagator.inject_context(black_box(&context), &mut carrier);
     }
     black_box(carrier.written);
+}
+
+fn read(propagator: &dyn TextMapPropagator, carrier: &dyn Extractor, count: u64) {
+    for _ in 0..count {
+        let root = Context::new();
+        drop(black_box(propagator.extract_with_context(&root, black_box(carrier))));
+    }
+}
+
+/// The headers of a request as usual.
+fn request(case: &Case) -> HeaderMap {
+    let usual = [
+        ("host", "orders.example"),
+        ("user-agent", "curl/8.14.1"),
+        ("accept", "*/*"),
+        ("accept-encoding", "gzip"),
+        ("content-type", "application/json"),
+        ("content-length", "17"),
+    ];
+    let parent = case.parent.map(|value| ("traceparent", value));
+    let state = case.state.map(|value| ("tracestate", value));
+    let all = usual.into_iter().chain(parent).chain(state);
+    all.map(|(name, value)| (http::HeaderName::from_static(name), HeaderValue::from_static(value)))
+        .collect()
 }
 
 /// Headers as they are after a look-up.
@@ -109,6 +175,8 @@ impl Injector for Carrier {
 
 struct Case {
     name: &'static str,
+    /// Whether the carrier is an `http::HeaderMap`.
+    is_request: bool,
     writes: bool,
     parent: Option<&'static str>,
     state: Option<&'static str>,
@@ -116,36 +184,41 @@ struct Case {
 }
 
 const CASES: &[Case] = &[
-    case("read", false, Some(VALID), None, 0.30),
-    case(
-        "read, with a state",
-        false,
-        Some(VALID),
-        Some("congo=t61rcWkgMzE,rojo=00f067aa0ba902b7"),
-        0.50,
-    ),
-    case("read, absent", false, None, None, 0.50),
-    case("read, invalid", false, Some("00-0af7651916cd43dd8448eb211c80319c-xyz-01"), None, 0.12),
-    case("write", true, Some(VALID), None, 0.18),
-    case(
-        "write, with a state",
-        true,
-        Some(VALID),
-        Some("congo=t61rcWkgMzE,rojo=00f067aa0ba902b7"),
-        0.20,
-    ),
+    reads("read", Some(VALID), None, 0.30),
+    reads("read, with a state", Some(VALID), Some(STATE), 0.50),
+    reads("read, absent", None, None, 0.50),
+    reads("read, invalid", Some(INVALID), None, 0.12),
+    writes("write", None, 0.18),
+    writes("write, with a state", Some(STATE), 0.20),
+    of_request(reads("headers: read", Some(VALID), None, 0.43)),
+    of_request(reads("headers: read, with a state", Some(VALID), Some(STATE), 0.57)),
+    of_request(reads("headers: read, absent", None, None, 0.79)),
+    of_request(reads("headers: read, invalid", Some(INVALID), None, 0.25)),
+    of_request(writes("headers: write", None, 0.28)),
+    of_request(writes("headers: write, with a state", Some(STATE), 0.36)),
 ];
 
-const fn case(
+const fn reads(
     name: &'static str,
-    writes: bool,
     parent: Option<&'static str>,
     state: Option<&'static str>,
     bound: f64,
 ) -> Case {
-    Case { name, writes, parent, state, bound }
+    Case { name, is_request: false, writes: false, parent, state, bound }
 }
 
+const fn writes(name: &'static str, state: Option<&'static str>, bound: f64) -> Case {
+    Case { name, is_request: false, writes: true, parent: Some(VALID), state, bound }
+}
+
+const fn of_request(case: Case) -> Case {
+    Case { is_request: true, ..case }
+}
+
+const ROUNDS: usize = 31;
+const OPERATIONS: u32 = 10_000;
+const STATE: &str = "congo=t61rcWkgMzE,rojo=00f067aa0ba902b7";
+const INVALID: &str = "00-0af7651916cd43dd8448eb211c80319c-xyz-01";
 const VALID: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const CASE: &str = "OTEL_SETUP_BENCH_CASE";
 const WHOSE: &str = "OTEL_SETUP_BENCH_WHOSE";
