@@ -190,12 +190,12 @@ const CASES: &[Case] = &[
     reads("read, invalid", Some(INVALID), None, 0.12),
     writes("write", None, 0.18),
     writes("write, with a state", Some(STATE), 0.20),
-    of_request(reads("headers: read", Some(VALID), None, 0.43)),
-    of_request(reads("headers: read, with a state", Some(VALID), Some(STATE), 0.57)),
-    of_request(reads("headers: read, absent", None, None, 0.79)),
-    of_request(reads("headers: read, invalid", Some(INVALID), None, 0.25)),
-    of_request(writes("headers: write", None, 0.28)),
-    of_request(writes("headers: write, with a state", Some(STATE), 0.36)),
+    of_request(&reads("headers: read", Some(VALID), None, 0.43)),
+    of_request(&reads("headers: read, with a state", Some(VALID), Some(STATE), 0.57)),
+    of_request(&reads("headers: read, absent", None, None, 0.79)),
+    of_request(&reads("headers: read, invalid", Some(INVALID), None, 0.25)),
+    of_request(&writes("headers: write", None, 0.28)),
+    of_request(&writes("headers: write, with a state", Some(STATE), 0.36)),
 ];
 
 const fn reads(
@@ -211,8 +211,8 @@ const fn writes(name: &'static str, state: Option<&'static str>, bound: f64) -> 
     Case { name, is_request: false, writes: true, parent: Some(VALID), state, bound }
 }
 
-const fn of_request(case: Case) -> Case {
-    Case { is_request: true, ..case }
+const fn of_request(case: &Case) -> Case {
+    Case { is_request: true, ..*case }
 }
 
 const ROUNDS: usize = 31;

@@ -63,6 +63,10 @@ fn invalid_headers_allocate_nothing() {
     for bad in ["%30%3A%31", "1%3A%3A%3A%zz", "%ff%fe", "%31%3a%32%3a%30%3a%31%3a%31"] {
         assert_eq!(extracting(&all(), &[("uber-trace-id", bad)]), 0, "{bad}");
     }
+    for many in 2..=7 {
+        let repeated = vec![("baggage", "%,a b=c,="); many];
+        assert_eq!(extracting(&all(), &repeated), 0, "{many} headers");
+    }
     let twice = [("traceparent", PARENT), ("traceparent", PARENT)];
     assert_eq!(extracting(&Propagator::trace_context(), &twice), 0);
 }

@@ -188,6 +188,7 @@ impl Inside<'_> {
     }
 
     /// By a word of a few.
+    #[cfg(feature = "reqwest")]
     pub(super) fn failed_as(&mut self, kind: &str) {
         self.rules.failed(self.traced, kind, None);
         *self.is_over = true;

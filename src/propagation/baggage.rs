@@ -98,6 +98,6 @@ fn is_metadata(metadata: &str) -> bool {
 
 /// What is no `baggage-octet`, and `%` itself.
 const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b',').add(b';').add(b'\\').add(b'%');
-const HEADER: Header = Header { name: "baggage", second: ":baggage" };
+const HEADER: Header = Header::new(":::::::baggage");
 const MAX_MEMBERS: usize = 64;
 const MAX_BYTES: usize = 8192;

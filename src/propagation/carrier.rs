@@ -8,7 +8,7 @@ use opentelemetry::Context;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use smallvec::SmallVec;
 
-use super::format::second;
+use super::format::further;
 use super::own::is_own;
 use super::with_propagator;
 
@@ -170,17 +170,11 @@ impl Injector for MetadataInjector<'_> {
 }
 
 fn get<'a>(headers: &'a HeaderMap, key: &str) -> Option<&'a str> {
-    if let Some(second) = second(key, |name| {
-        if headers.len() == headers.keys_len() {
-            // no header at all has a second value, which is usual
-            return None;
-        }
-        let mut values = all(headers, name).iter();
-        values.next()?;
-        // one that is no text is a second value nevertheless
-        values.next().map(|value| text(value).filter(|text| !text.is_empty()).unwrap_or("?"))
-    }) {
-        return Some(second);
+    let has_several = || headers.len() != headers.keys_len();
+    let value = |name: &str, index| all(headers, name).iter().nth(index).map(text);
+    let further = further(key, has_several, value);
+    if further.is_some() {
+        return further;
     }
     match known(key) {
         Some(name) => text(headers.get(name)?),

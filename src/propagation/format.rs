@@ -20,16 +20,28 @@ pub(super) trait Format: std::fmt::Debug + Send + Sync {
     fn fields(&self) -> &'static [&'static str];
 }
 
-/// A header's name, and the name by which a carrier of ours answers what its second value is.
+/// A header's name, and the names by which a carrier of ours answers what its further values are:
+/// with one colon for the second, with two for the third.
 ///
 /// The trait can only show a second value by allocating a list, for headers that have one value
-/// nearly always. The second name cannot be that of a header.
+/// nearly always, and for those of whoever wants us to allocate. These cannot be names of headers.
 pub(super) struct Header {
     pub(super) name: &'static str,
-    pub(super) second: &'static str,
+    second: &'static str,
+    last: &'static str,
 }
 
 impl Header {
+    /// By its name after some colons; of a header with more values than there are colons, a list
+    /// is made.
+    pub(super) const fn new(last: &'static str) -> Self {
+        let mut colons = 0;
+        while last.as_bytes()[colons] == b':' {
+            colons += 1;
+        }
+        Self { name: last.split_at(colons).1, second: last.split_at(colons - 1).1, last }
+    }
+
     /// Whether there is another value beside the one that `get` shows.
     #[inline]
     pub(super) fn is_repeated(&self, carrier: &dyn Extractor) -> bool {
@@ -47,24 +59,44 @@ impl Header {
         carrier: &'a dyn Extractor,
         mut f: impl FnMut(&'a str) -> Option<()>,
     ) -> Option<()> {
-        if carrier.get(self.second) == Some(NO_SECOND) {
-            return f(first);
-        }
-        match carrier.get_all(self.name) {
-            Some(values) => values.into_iter().try_for_each(f),
-            None => f(first),
+        match carrier.get(self.second) {
+            Some(NO_SECOND) => f(first),
+            Some(second) if carrier.get(self.last) == Some(NO_SECOND) => {
+                f(first)?;
+                f(second)?;
+                let names = (0..self.last.len() - self.name.len() - 1).rev();
+                let further = names.map_while(|start| carrier.get(&self.last[start..]));
+                further.take_while(|value| *value != NO_SECOND).try_for_each(f)
+            }
+            _ => match carrier.get_all(self.name) {
+                Some(values) => values.into_iter().try_for_each(f),
+                None => f(first),
+            },
         }
     }
 }
 
-/// Answers a carrier's [`Header::second`]; `None` if the key is not such a name.
+/// Answers the names that a carrier has a header's further values under; `None` if the key is not
+/// such a name. `value` is given the header's name and the value's index, where `has_several`: where
+/// there is a header with more than one value at all.
 #[cfg(feature = "http")]
 #[inline]
-pub(super) fn second<'a>(
+pub(super) fn further<'a>(
     key: &str,
-    value: impl FnOnce(&str) -> Option<&'a str>,
+    has_several: impl FnOnce() -> bool,
+    value: impl FnOnce(&str, usize) -> Option<Option<&'a str>>,
 ) -> Option<&'a str> {
-    key.strip_prefix(':').map(|name| value(name).unwrap_or(NO_SECOND))
+    let after = key.strip_prefix(':')?;
+    if !has_several() {
+        return Some(NO_SECOND);
+    }
+    let name = after.trim_start_matches(':');
+    let answer = match value(name, key.len() - name.len()) {
+        None => NO_SECOND,
+        Some(None | Some("")) => NO_TEXT,
+        Some(Some(text)) => text,
+    };
+    Some(answer)
 }
 
 /// Without the white space that HTTP allows around a value.
@@ -74,3 +106,6 @@ pub(super) fn trim(value: &str) -> &str {
 }
 
 const NO_SECOND: &str = "";
+/// A value that says nothing in any format.
+#[cfg(feature = "http")]
+const NO_TEXT: &str = " ";

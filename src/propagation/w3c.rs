@@ -94,8 +94,8 @@ fn traceparent(span: &SpanContext) -> String {
     str::from_utf8(&text).expect("digits and dashes are ASCII").to_owned()
 }
 
-const TRACEPARENT: Header = Header { name: "traceparent", second: ":traceparent" };
-const TRACESTATE: Header = Header { name: "tracestate", second: ":tracestate" };
+const TRACEPARENT: Header = Header::new(":traceparent");
+const TRACESTATE: Header = Header::new(":::::::tracestate");
 const LENGTH: usize = 55;
 const FORBIDDEN_VERSION: u64 = 0xff;
 /// Sampled, and that the trace id is random.

@@ -1,7 +1,10 @@
 use http::{HeaderMap, HeaderValue};
 use opentelemetry::Context;
+use opentelemetry::baggage::BaggageExt as _;
+use opentelemetry::trace::TraceContextExt as _;
 use otel_setup::propagation::{
-    Extractor as _, HeaderExtractor, HeaderInjector, Injector as _, Propagator, inject_headers_by,
+    Extractor as _, HeaderExtractor, HeaderInjector, Injector as _, Propagator,
+    TextMapPropagator as _, inject_headers_by,
 };
 
 use super::remote_context;
@@ -96,4 +99,31 @@ fn grpc_metadata_is_a_carrier() {
     assert_eq!(carrier.get("tracestate"), Some("a=1"));
     assert_eq!(carrier.get_all("tracestate"), Some(vec!["a=1", "b=2"]));
     assert_eq!(carrier.get("traceparent"), None);
+}
+
+#[test]
+fn of_any_number_of_values_each_is_read_in_its_order() {
+    let both = Propagator::composite([Propagator::trace_context(), Propagator::baggage()]);
+    let parent = "00-0000000000000000000000000000004d-0000000000000007-01";
+    for many in 1..=12_usize {
+        let mut headers = HeaderMap::new();
+        headers.insert("traceparent", HeaderValue::from_static(parent));
+        for n in 0..many {
+            let member = HeaderValue::try_from(format!("k{n}={n}")).expect("it is text");
+            headers.append("tracestate", member.clone());
+            headers.append("baggage", member);
+            // neither says anything, and neither hides what comes after it
+            let nothing: &[u8] = if n % 2 == 0 { b"" } else { b"\xff" };
+            headers.append("tracestate", HeaderValue::from_bytes(nothing).expect("obs-text"));
+            headers.append("baggage", HeaderValue::from_bytes(nothing).expect("obs-text"));
+        }
+        let context = both.extract(&HeaderExtractor(&headers));
+        let expected: Vec<_> = (0..many).map(|n| format!("k{n}={n}")).collect();
+        let state = context.span().span_context().trace_state().header();
+        assert_eq!(state, expected.join(","));
+        let mut baggage: Vec<_> = context.baggage().into_iter().collect();
+        baggage.sort_by_key(|(key, _)| key.as_str()[1..].parse::<usize>().expect("a number"));
+        let baggage = baggage.into_iter().map(|(key, (value, _))| format!("{key}={value}"));
+        assert_eq!(baggage.collect::<Vec<_>>(), expected);
+    }
 }
