@@ -100,6 +100,13 @@ pub(super) fn service_name(text: &str, problems: &mut Problems) -> Option<String
     }
 }
 
+/// Of all pairs, those that name the service with what is no name.
+#[cfg(feature = "config-file")]
+pub(super) fn wrong_names(pairs: &[(String, String)]) -> Vec<String> {
+    let names = pairs.iter().filter(|(key, _)| key == NAME);
+    names.filter_map(|(_, name)| check_service_name(name).err()).collect()
+}
+
 pub(super) fn check_service_name(name: &str) -> Result<(), String> {
     let problem = if name.trim().is_empty() {
         format!("{name:?} is empty")
@@ -119,7 +126,16 @@ pub(super) fn check_service_name(name: &str) -> Result<(), String> {
 /// specification demands.
 pub(super) fn pairs(text: &str, problems: &mut Problems) -> Option<Vec<(String, String)>> {
     match parsed_pairs(text) {
-        Ok(pairs) => Some(pairs),
+        Ok(mut pairs) => {
+            pairs.retain(|(key, value)| match check_service_name(value) {
+                Err(problem) if key == NAME => {
+                    problems.but(problem, "that entry is left out");
+                    false
+                }
+                _ => true,
+            });
+            Some(pairs)
+        }
         Err(problem) => {
             problems.but(problem, "the whole variable is ignored");
             None

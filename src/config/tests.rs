@@ -143,6 +143,23 @@ fn resource_attributes_are_percent_decoded_or_discarded_as_a_whole() {
 }
 
 #[test]
+fn an_empty_service_name_among_resource_attributes_was_taken() {
+    let key = "OTEL_RESOURCE_ATTRIBUTES";
+    for (name, problem) in [
+        ("", "\"\" is empty"),
+        ("%20", "\" \" is empty"),
+        ("%00%1b", "\"\\0\\u{1b}\" has a control character in it"),
+    ] {
+        let ((config, _), found) = resolve(&[(key, &format!("a=1,service.name={name}"))]);
+        assert_eq!(attribute(&config, "service.name"), Some("code".into()));
+        assert_eq!(attribute(&config, "a"), Some("1".into()));
+        let hint = "give the name that backends shall show, \"my-service\" for instance";
+        let expected = format!("{key}: service name {problem}; {hint}; that entry is left out");
+        assert_eq!(found, [expected]);
+    }
+}
+
+#[test]
 fn numbers() {
     let delay = |c: Config| c.batch.schedule_delay;
     let name = "OTEL_BSP_SCHEDULE_DELAY";

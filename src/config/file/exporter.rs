@@ -121,7 +121,8 @@ fn file(field: Field, reader: &mut Reader) -> Option<ExporterKind> {
 mod otlp {
     use super::{Field, Fields, Reader, millis};
     use crate::config::choice::available;
-    use crate::config::otlp::{checked_endpoint, headers};
+    use crate::config::otlp::checked_endpoint;
+    use crate::config::otlp::headers::{self, Wrong};
     use crate::config::{
         ClientCertificate, Compression, ExporterKind, Origin, OtlpSettings, Protocol,
     };
@@ -199,10 +200,12 @@ mod otlp {
         if let Some(field) = fields.take("headers_list")
             && let Some(text) = reader.string(&field)
         {
-            match headers::pairs(&text) {
-                Some(pairs) => all = pairs,
-                // the value may be a secret, and so may what looks like a name
-                None => reader.wrong(field.line, &field.path, "an entry is not name=value"),
+            let (pairs, wrong): (Vec<_>, Vec<_>) = headers::pairs(&text).partition(Result::is_ok);
+            all = pairs.into_iter().flatten().collect();
+            for wrong in wrong.into_iter().filter_map(Result::err) {
+                let what = field.problem(wrong.what, "has an entry that cannot be sent");
+                let wrong = Wrong { what, ..wrong };
+                refuse(wrong, field.line, &field.path, reader);
             }
         }
         let items = fields.take("headers").map(|field| reader.list(field)).unwrap_or_default();
@@ -230,11 +233,20 @@ mod otlp {
             reader.ignore(line, &path, format!("{shown} has no value, and is left out"));
         }
         let (name, value) = (name?, value?);
-        if !headers::is_header(&name, &value) {
-            reader.wrong(line, &path, "it is not a valid HTTP header");
+        if let Err(wrong) = headers::check(&name, &value) {
+            refuse(wrong, line, &path, reader);
             return None;
         }
         Some((name, value))
+    }
+
+    /// What conforms to the schema, and cannot be had, is no error.
+    fn refuse(wrong: Wrong, line: usize, path: &str, reader: &mut Reader) {
+        if wrong.is_set_here {
+            reader.ignore(line, &format!("{path}:"), format!("{}; it is left out", wrong.what));
+        } else {
+            reader.wrong(line, path, wrong.what);
+        }
     }
 
     fn tls(field: Field, is_grpc: bool, settings: &mut OtlpSettings, reader: &mut Reader) {

@@ -28,7 +28,13 @@ pub(super) fn read(field: Field, settings: &mut Settings, reader: &mut Reader) {
 /// The format of `OTEL_RESOURCE_ATTRIBUTES`.
 fn from_list(text: &str, field: &Field, reader: &mut Reader) -> Vec<(String, AttributeValue)> {
     match resource::parsed_pairs(text) {
-        Ok(pairs) => pairs.into_iter().map(|(key, value)| (key, value.into())).collect(),
+        Ok(pairs) => {
+            for problem in resource::wrong_names(&pairs) {
+                let problem = field.problem(problem, resource::NO_SERVICE_NAME);
+                reader.wrong(field.line, &field.path, problem);
+            }
+            pairs.into_iter().map(|(key, value)| (key, value.into())).collect()
+        }
         Err(problem) => {
             let problem = field.problem(problem, "is not a list of key=value, percent-encoded");
             reader.wrong(field.line, &field.path, problem);

@@ -25,12 +25,12 @@ pub(super) fn headers(
     };
     let mut own = Vec::new();
     for (name, value) in &settings.headers {
-        if let Some(header) = header(name, value) {
-            own.push(header);
-        } else {
-            // the name is the programmer's own; the value may be a secret
-            let name = escape(name);
-            r.findings.refused("", format!("OTLP header {name:?} is not a valid HTTP header"));
+        // the name is the programmer's own; the value may be a secret
+        let shown = format!("OTLP header {:?}", escape(name));
+        match header(name, value) {
+            Ok(header) => own.push(header),
+            Err(SET_HERE) => r.findings.noted(&shown, format!("{SET_HERE}; it is left out")),
+            Err(cause) => r.findings.refused(&shown, cause),
         }
     }
     let shown = if own.is_empty() { "none".to_owned() } else { Headers(own.clone()).shown() };
@@ -50,32 +50,43 @@ pub(super) fn headers(
 /// `name=value,name=value`, values percent-encoded. An entry that is neither is left out.
 pub(in crate::config) fn parse(text: &str, problems: &mut Problems) -> Option<Headers> {
     let mut headers = Headers::default();
-    for pair in text.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
-        match header_pair(pair) {
-            Some(header) => headers.set(header),
-            // the value may be a secret, and so may what looks like a name
-            None => problems.but("an entry is not name=value", "it is left out"),
+    for entry in entries(text) {
+        match entry {
+            Ok((header, _)) => headers.set(header),
+            Err(wrong) => problems.but(wrong.what, "it is left out"),
         }
     }
     (!headers.0.is_empty()).then_some(headers)
 }
 
-/// As [`parse`], of which every entry must be one.
-#[cfg(feature = "config-file")]
-pub(in crate::config) fn pairs(text: &str) -> Option<Vec<(String, String)>> {
-    let pairs = text.split(',').map(str::trim).filter(|pair| !pair.is_empty());
-    pairs
-        .map(|pair| {
-            let (name, value) = pair.split_once('=')?;
-            let value = percent_decoded(value.trim()).ok()?;
-            is_header(name.trim(), &value).then(|| (name.trim().to_owned(), value))
-        })
-        .collect()
+/// An entry of a list that cannot be sent.
+pub(in crate::config) struct Wrong {
+    /// Which one it is, and why; nothing in it may be secret.
+    pub(in crate::config) what: String,
+    /// It could be sent, if the exporter did not set it.
+    #[cfg_attr(not(feature = "config-file"), expect(dead_code, reason = "a file's alone"))]
+    pub(in crate::config) is_set_here: bool,
 }
 
+/// As [`parse`], as names and values.
 #[cfg(feature = "config-file")]
-pub(in crate::config) fn is_header(name: &str, value: &str) -> bool {
-    header(name, value).is_some()
+pub(in crate::config) fn pairs(
+    text: &str,
+) -> impl Iterator<Item = Result<(String, String), Wrong>> {
+    entries(text).map(|entry| entry.map(|((name, _), value)| (name.as_str().to_owned(), value)))
+}
+
+/// Whether it can be sent, and else why not, in words that quote nothing.
+#[cfg(feature = "config-file")]
+pub(in crate::config) fn check(name: &str, value: &str) -> Result<(), Wrong> {
+    let checked = header(name, value);
+    checked.map(drop).map_err(|cause| Wrong::new(cause.to_owned(), cause))
+}
+
+impl Wrong {
+    fn new(what: String, cause: &str) -> Self {
+        Self { what, is_set_here: cause == SET_HERE }
+    }
 }
 
 impl Headers {
@@ -95,13 +106,57 @@ impl Shown for Headers {
     }
 }
 
-fn header_pair(pair: &str) -> Option<(HeaderName, HeaderValue)> {
-    let (name, value) = pair.split_once('=')?;
-    header(name.trim(), &percent_decoded(value.trim()).ok()?)
+/// A header, and its value as text.
+type Entry = ((HeaderName, HeaderValue), String);
+
+/// What is wrong has its place, counted from one. The value may be a secret, and so may what only
+/// looks like a name.
+fn entries(text: &str) -> impl Iterator<Item = Result<Entry, Wrong>> {
+    let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
+    entries.enumerate().map(|(at, entry)| {
+        let at = at + 1;
+        let Some((name, value)) = entry.split_once('=') else {
+            let cause = "is not name=value";
+            return Err(Wrong::new(format!("entry {at} {cause}"), cause));
+        };
+        let name = name.trim();
+        let decoded = percent_decoded(value.trim()).map_err(|_| NOT_DECODED);
+        let header = decoded.and_then(|value| Ok((header(name, &value)?, value)));
+        header.map_err(|cause| {
+            let shown =
+                HeaderName::try_from(name).map_or(String::new(), |name| format!(", {name}"));
+            Wrong::new(format!("entry {at}{shown}: {cause}"), cause)
+        })
+    })
 }
 
-fn header(name: &str, value: &str) -> Option<(HeaderName, HeaderValue)> {
-    let mut value = HeaderValue::try_from(value).ok()?;
+fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), &'static str> {
+    let name = HeaderName::try_from(name).map_err(|_| "the name is not one of HTTP's")?;
+    if OWN.contains(&name.as_str()) {
+        return Err(SET_HERE);
+    }
+    let mut value = HeaderValue::try_from(value)
+        .map_err(|_| "the value has a character in it that HTTP has not")?;
     value.set_sensitive(true);
-    Some((HeaderName::try_from(name).ok()?, value))
+    Ok((name, value))
 }
+
+const NOT_DECODED: &str = "the value is not percent-encoded UTF-8";
+const SET_HERE: &str = "the exporter sets it itself";
+/// What says how the body, or the connection, is to be read.
+const OWN: &[&str] = &[
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "grpc-accept-encoding",
+    "grpc-encoding",
+    "grpc-timeout",
+    "host",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];

@@ -129,7 +129,49 @@ fn headers_of_the_code_replace_those_of_variables() {
     assert_eq!(names(&[], &[own, (general, "a=1")]).0, ["c=3"]);
     let (headers, found) = names(&[], &[(general, "hunter2,a=1")]);
     assert_eq!(headers, ["a=1"]);
-    assert_eq!(found, [format!("{general}: an entry is not name=value; it is left out")]);
+    assert_eq!(found, [format!("{general}: entry 1 is not name=value; it is left out")]);
+}
+
+#[test]
+fn bad_headers_were_one_warning_with_the_wrong_cause() {
+    let general = "OTEL_EXPORTER_OTLP_HEADERS";
+    let text = "a=1,b=hunter2%zz,hunter2,x y=hunter2,c=hunter2%0a,d=\u{e9}";
+    let (config, found) = resolve(&OtlpSettings::default(), &[(general, text)]);
+    let expected = [
+        "entry 2, b: the value is not percent-encoded UTF-8",
+        "entry 3 is not name=value",
+        "entry 4: the name is not one of HTTP's",
+        "entry 5, c: the value has a character in it that HTTP has not",
+    ];
+    assert_eq!(found, expected.map(|what| format!("{general}: {what}; it is left out")));
+    let names: Vec<_> = config.headers.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["a", "d"]);
+}
+
+#[test]
+fn headers_that_the_exporter_sets_itself_were_shown_in_effect() {
+    let general = "OTEL_EXPORTER_OTLP_HEADERS";
+    let text = "content-length=3,Content-Type=text/html,host=x,transfer-encoding=chunked,a=1";
+    let (config, found) = resolve(&OtlpSettings::default(), &[(general, text)]);
+    let names: Vec<_> = config.headers.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["a"]);
+    let expected: Vec<_> = ["content-length", "content-type", "host", "transfer-encoding"]
+        .into_iter()
+        .enumerate()
+        .map(|(at, name)| {
+            let at = at + 1;
+            format!("{general}: entry {at}, {name}: the exporter sets it itself; it is left out")
+        })
+        .collect();
+    assert_eq!(found, expected);
+    let code = OtlpSettings {
+        headers: vec![("Host".to_owned(), "x".to_owned())],
+        ..OtlpSettings::default()
+    };
+    let (config, found) = resolve(&code, &[]);
+    assert!(config.headers.is_empty());
+    // of the code it is explained only
+    assert_eq!(found, Vec::<String>::new());
 }
 
 #[test]

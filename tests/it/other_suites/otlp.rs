@@ -212,13 +212,18 @@ fn headers() {
     is("Go Test Environment Headers", &by("h1=v1,h2=v2"), traces, names);
     let both = [OTLP, (general, "overrode_by_signal_specific"), (traces, "h1=v1,h2=v2")];
     is("Go Test Environment Signal Specific Headers", &both, traces, names);
-    let part = "an entry is not name=value; it is left out";
-    for bad in ["userId:alice", "world", "header-key=%-1"] {
+    let none = "entry 1 is not name=value; it is left out";
+    let undecoded =
+        |name| format!("entry 1, {name}: the value is not percent-encoded UTF-8; it is left out");
+    for (bad, part) in
+        [("userId:alice", none), ("world", none), ("header-key=%-1", &undecoded("header-key"))]
+    {
         let case = "Go invalid headers format, Java createExporter_decodingError";
         warns(case, &by(bad), traces, "none", &[(general, part)]);
     }
     let kept = "userid=[redacted]";
-    warns("Go invalid value", &by("missing=%XX,userId=alice"), traces, kept, &[(general, part)]);
+    let part = undecoded("missing");
+    warns("Go invalid value", &by("missing=%XX,userId=alice"), traces, kept, &[(general, &part)]);
     // a name is not decoded, and `%` may be in one
     let kept = "%xx=[redacted],userid=[redacted]";
     is("Go invalid key", &by("%XX=missing,userId=alice"), traces, kept);

@@ -192,6 +192,52 @@ fn a_header_of_an_unset_variable_vanished_without_a_word() {
     );
 }
 
+#[cfg(feature = "otlp-http")]
+#[test]
+fn bad_headers_of_a_list_were_one_error_and_those_of_the_exporter_none() {
+    let text = |list: &str, name: &str| {
+        format!(
+            "file_format: '1.0'\ntracer_provider:\n  processors:\n    - batch:\n        exporter:\n\
+             \x20         otlp_http:\n            headers_list: {list}\n            headers:\n\
+             \x20             - {{name: {name}, value: x}}\n"
+        )
+    };
+    let path = "tracer_provider.processors[0].batch.exporter.otlp_http.headers";
+    says(
+        &text("a,b=%zz,c=\u{e9}", "x y"),
+        &[
+            &format!("otel.yaml:7: {path}_list: entry 1 is not name=value"),
+            &format!(
+                "otel.yaml:7: {path}_list: entry 2, b: the value is not percent-encoded UTF-8"
+            ),
+            &format!("otel.yaml:9: {path}[0]: the name is not one of HTTP's"),
+        ],
+    );
+    let ours = "the exporter sets it itself; it is left out";
+    says(
+        &text("a=1,host=x", "Content-Type"),
+        &[
+            &format!("otel.yaml:7: {path}_list: entry 2, host: {ours}"),
+            &format!("otel.yaml:9: {path}[0]: {ours}"),
+        ],
+    );
+    let env = env(&[("SEC", "hunter2=%zz")]);
+    let errors =
+        FileConfig::parse(&text("${SEC}", "a"), "otel.yaml", &env).expect_err("it is none");
+    let expected =
+        format!("otel.yaml:7: {path}_list: the variable's value has an entry that cannot be sent");
+    assert_eq!(errors, [expected]);
+}
+
+#[test]
+fn an_empty_service_name_among_attributes_was_taken() {
+    let hint = "give the name that backends shall show, \"my-service\" for instance";
+    says(
+        "file_format: '1.0'\nresource: {attributes_list: 'a=1,service.name='}",
+        &[&format!("otel.yaml:2: resource.attributes_list: service name \"\" is empty; {hint}")],
+    );
+}
+
 #[test]
 fn aliases_of_a_long_scalar_took_gigabytes() {
     let long = "x".repeat(600_000);
