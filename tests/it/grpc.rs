@@ -8,6 +8,7 @@ use http::{Request, Response};
 use opentelemetry::trace::{SpanKind, Status as SpanStatus};
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SpanData};
 use otel_setup::Stack;
+use otel_setup::propagation::Propagator;
 use otel_setup::tonic::{ClientLayer, ServerLayer};
 use otel_setup::tower::Trust;
 use tokio_stream::{Stream, StreamExt as _};
@@ -357,6 +358,53 @@ fn at_the_edge_a_call_starts_a_trace_of_its_own_with_a_link() {
     assert_ne!(server.span_context.trace_id(), client.span_context.trace_id());
     let links: Vec<_> = server.links.iter().map(|l| l.span_context.span_id()).collect();
     assert_eq!(links, [client.span_context.span_id()]);
+}
+
+/// What a stranger says of a context, in metadata.
+const STRANGE: [(&str, &str); 6] = [
+    ("traceparent", "00-0000000000000000000000000000004d-0000000000000007-01"),
+    ("tracestate", "theirs=1"),
+    ("baggage", "user=admin"),
+    ("x-b3-sampled", "1"),
+    ("uber-trace-id", "7:9:0:1"),
+    ("uberctx-user", "admin"),
+];
+
+/// Which of a stranger's metadata a handler of tonic's sees under the layer.
+fn seen_by_a_handler(stack: &Stack, propagator: Propagator, trust: Trust) -> Vec<&'static str> {
+    let layer = ServerLayer::new().with_propagator(propagator).with_trust(trust);
+    let handler = service_fn(|request: Request<Body>| async {
+        let names = async |request: tonic::Request<String>| {
+            let has = |name: &&str| request.metadata().contains_key(*name);
+            let names = STRANGE.map(|(name, _)| name).into_iter().filter(has);
+            Ok::<_, Status>(tonic::Response::new(names.collect::<Vec<_>>().join(" ")))
+        };
+        Ok::<_, Infallible>(tonic::server::Grpc::new(Text).unary(service_fn(names), request).await)
+    });
+    let mut client = tonic::client::Grpc::new(ServiceBuilder::new().layer(layer).service(handler));
+    let seen = run(stack, || {
+        block_on(async {
+            client.ready().await.expect("it is ready");
+            let mut request = tonic::Request::new("hello".to_owned());
+            for (name, value) in STRANGE {
+                request.metadata_mut().insert(name, value.parse().expect("it is ASCII"));
+            }
+            let response = client.unary(request, method("/test.v1.Echo/Say"), Text).await;
+            response.expect("it answers").into_inner()
+        })
+    });
+    STRANGE.map(|(name, _)| name).into_iter().filter(|n| seen.split(' ').any(|s| s == *n)).collect()
+}
+
+#[test]
+fn a_strangers_metadata_does_not_come_over_the_edge() {
+    let w3c = || Propagator::composite([Propagator::trace_context(), Propagator::baggage()]);
+    let all = || Propagator::composite([w3c(), Propagator::b3(), Propagator::jaeger()]);
+    let (stack, _) = stack(|setup| setup);
+    assert_eq!(seen_by_a_handler(&stack, all(), Trust::Edge), [""; 0]);
+    let others = ["x-b3-sampled", "uber-trace-id", "uberctx-user"];
+    assert_eq!(seen_by_a_handler(&stack, w3c(), Trust::Edge), others, "not the propagator's");
+    assert_eq!(seen_by_a_handler(&stack, all(), Trust::Continue), STRANGE.map(|(name, _)| name));
 }
 
 #[test]
