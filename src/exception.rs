@@ -4,6 +4,7 @@
 //! without one, outside of every span and in one that is not recorded, nothing happens. Panics are
 //! recorded after [`Setup::with_panic_events`](crate::Setup::with_panic_events).
 
+use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::cell::Cell;
 use std::error::Error;
@@ -167,10 +168,7 @@ pub(crate) fn record_panic(info: &PanicHookInfo<'_>) {
     if !context.span().span_context().is_valid() {
         return;
     }
-    let payload = info.payload();
-    let message = payload.downcast_ref::<&str>().copied();
-    let message = message.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    let message = message.unwrap_or("a value that is not text").to_owned();
+    let message = message_of(info.payload()).unwrap_or("a value that is not text").to_owned();
     let mut attributes = vec![
         KeyValue::new("exception.type", "panic"),
         KeyValue::new("exception.message", message.clone()),
@@ -184,6 +182,12 @@ pub(crate) fn record_panic(info: &PanicHookInfo<'_>) {
         attributes.push(KeyValue::new("exception.stacktrace", backtrace.to_string()));
     }
     record_elsewhere(context, message, attributes);
+}
+
+/// What a panic says, if that is text.
+pub(crate) fn message_of(payload: &(dyn Any + Send)) -> Option<&str> {
+    let message = payload.downcast_ref::<&str>().copied();
+    message.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
 }
 
 /// On another thread: who panics may hold the lock of the span, in a processor of somebody else's
@@ -208,7 +212,7 @@ fn record_elsewhere(context: Context, message: String, attributes: Vec<KeyValue>
 }
 
 /// Whether the hook has put the last panic of this thread on the span that is current.
-#[cfg(any(feature = "tower", feature = "reqwest"))]
+#[cfg(any(feature = "tower", feature = "reqwest", feature = "kafka"))]
 pub(crate) fn is_panic_recorded() -> bool {
     let id = Context::map_current(|current| current.span().span_context().span_id());
     id != SpanId::INVALID && PANICKED.get() == id

@@ -188,3 +188,25 @@ fn a_handlers_panic_is_recorded_once() {
     let message = exception(&span(&seen, "GET"), "exception.message");
     assert_eq!(message.as_deref(), Some("out of orders"));
 }
+
+#[cfg(feature = "kafka")]
+#[test]
+fn the_panic_of_a_messages_handler_is_recorded_once() {
+    use rdkafka::Timestamp;
+    use rdkafka::message::OwnedMessage;
+
+    if !is_own_process("the_panic_of_a_messages_handler_is_recorded_once", "0") {
+        return;
+    }
+    let (guard, seen) = setup(|s| s);
+    let topic = "orders".to_owned();
+    let message = OwnedMessage::new(None, None, topic, Timestamp::NotAvailable, 0, 17, None);
+    let handler = || -> Result<(), String> { panic!("out of orders") };
+    let panicked = catch_unwind(std::panic::AssertUnwindSafe(|| {
+        drop(otel_setup::kafka::ConsumerTracing::new().process_blocking(&message, handler));
+    }));
+    panicked.expect_err("it goes on");
+    flush(&guard);
+    let message = exception(&span(&seen, "process orders"), "exception.message");
+    assert_eq!(message.as_deref(), Some("out of orders"));
+}

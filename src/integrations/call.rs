@@ -15,7 +15,7 @@ use tracing::Span;
 
 use super::current::Before;
 use super::http::TARGET;
-use crate::exception::is_panic_recorded;
+use crate::exception::{is_panic_recorded, message_of};
 
 /// What a protocol has to say at each step.
 pub(super) trait Rules: fmt::Debug + Send + Sync {
@@ -152,10 +152,7 @@ impl Call {
     #[cold]
     fn panicked(&mut self, payload: Box<dyn Any + Send>) -> ! {
         self.is_over = true;
-        let message = payload
-            .downcast_ref::<&str>()
-            .copied()
-            .or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        let message = message_of(&*payload);
         self.traced.span.in_scope(|| {
             if !is_panic_recorded() {
                 tracing::error!(

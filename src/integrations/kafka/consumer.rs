@@ -88,7 +88,8 @@ impl ConsumerTracing {
     ///
     /// The future that comes back may be awaited or spawned; the span is started here, and ends
     /// with the handler. An error is recorded on the span and comes back as it is. A handler that
-    /// panics, or is dropped before its end, is recorded as such.
+    /// panics, or is dropped before its end, is recorded as such; what the panic says is in an event
+    /// `exception` (`exception.type`, `exception.message`).
     pub fn process<M, F, T, E>(&self, message: &M, handler: F) -> Process<F>
     where
         M: Message,

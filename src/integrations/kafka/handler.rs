@@ -1,6 +1,6 @@
 //! A handler at work in the span of its message, and how it ends.
 
-use std::any::type_name;
+use std::any::{Any, type_name};
 use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -13,6 +13,8 @@ use tracing::Span;
 use tracing::field::display;
 use tracing::span::Entered;
 
+use super::TARGET;
+use crate::exception::{is_panic_recorded, message_of};
 use crate::integrations::current::Before;
 
 pin_project! {
@@ -112,11 +114,24 @@ impl Handling {
         let inside = self.enter();
         let result = catch_unwind(AssertUnwindSafe(f));
         drop(inside);
-        result.unwrap_or_else(|payload| {
-            self.has_ended = true;
-            self.failed("panic", &"the handler panicked");
-            resume_unwind(payload)
-        })
+        result.unwrap_or_else(|payload| self.panicked(payload))
+    }
+
+    #[cold]
+    fn panicked(&mut self, payload: Box<dyn Any + Send>) -> ! {
+        self.has_ended = true;
+        if !self.span.is_disabled() {
+            let _entered = self.span.enter();
+            if !is_panic_recorded() {
+                tracing::error!(
+                    target: TARGET,
+                    { "exception.type" = "panic", "exception.message" = message_of(&*payload) },
+                    "exception"
+                );
+            }
+        }
+        self.failed("panic", &"the handler panicked");
+        resume_unwind(payload)
     }
 
     fn end<E: fmt::Display>(mut self, error: Option<&E>) {

@@ -214,7 +214,24 @@ fn a_handler_that_panics_is_recorded_so() {
         }));
         assert!(caught.is_err());
         assert_failed(&capture, "panic", "the handler panicked");
+        let exception = testing::event("exception").with_attribute("exception.type", "panic");
+        let exception = exception.with_attribute("exception.message", "on purpose");
+        capture.assert(testing::span("process orders").with_event(exception));
+        assert_eq!(capture.span("process orders").events.len(), 1);
     }
+}
+
+#[test]
+fn a_panic_of_a_handler_whose_span_is_refused_is_not_on_the_workers() {
+    let filter = "info,otel_setup::kafka=error";
+    let capture = capture_with(|setup| setup.with_trace_filter(filter));
+    let handler = || -> Result<(), String> { panic!("on purpose") };
+    tracing::info_span!(target: "app", "worker").in_scope(|| {
+        let message = message(Timestamp::now());
+        catch_unwind(AssertUnwindSafe(|| consuming().process_blocking(&message, handler)))
+            .expect_err("it is not swallowed");
+    });
+    assert_eq!(capture.span("worker").events.len(), 0);
 }
 
 #[test]
