@@ -14,8 +14,8 @@ use opentelemetry::trace::{
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SpanData};
 use otel_setup::propagation::{
-    CurrentTrace, Injector as _, Relation, TraceCarrier, current_span_context, extract,
-    extract_env, inject, inject_env, spawn_thread,
+    CurrentTrace, Injector as _, Propagator, Relation, TraceCarrier, current_span_context, extract,
+    extract_env, inject, inject_env, inject_env_by, spawn_thread,
 };
 use otel_setup::{Guard, Setup};
 use support::{child, is_child, memory, run, spans};
@@ -156,6 +156,20 @@ fn a_child_process_gets_the_current_trace() {
     assert_eq!(variables["TRACESTATE"], None, "it belongs to the old parent");
     assert_eq!(variables["BAGGAGE"], None);
     assert_eq!(variables["PATH"], Some("/bin"));
+}
+
+#[test]
+fn baggage_of_jaegers_format_in_our_own_environment_is_not_inherited() {
+    const CASE: &str = "baggage_of_jaegers_format_in_our_own_environment_is_not_inherited";
+    if is_child(CASE) {
+        let context = Context::new().with_remote_span_context(remote("a=1"));
+        let mut command = Command::new("true");
+        inject_env_by(&Propagator::jaeger(), &context, &mut command);
+        let removed: Vec<_> = command.get_envs().filter(|(_, value)| value.is_none()).collect();
+        assert_eq!(removed, [("UBERCTX_USER".as_ref(), None)]);
+        return;
+    }
+    run(child(CASE).env("UBERCTX_USER", "admin")).assert_success();
 }
 
 #[test]

@@ -8,13 +8,14 @@ use std::process::Command;
 use opentelemetry::Context;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 
+use super::own::is_own;
 use super::with_propagator;
 
 /// Writes the current context into the environment of a process that is to be started, by the
 /// global propagator: `TRACEPARENT`, `TRACESTATE`, `BAGGAGE`.
 ///
-/// Variables of the propagator that the process would inherit from ours are removed, so that no old
-/// state passes for that of the new parent. Outside of every trace, and without baggage, nothing is
+/// Variables of the propagator that the process would inherit from ours are removed (of Jaeger's, all
+/// `UBERCTX_…`), so that no old state passes for that of the new parent. Outside of every trace, and without baggage, nothing is
 /// changed. A [`tokio::process::Command`](https://docs.rs/tokio/latest/tokio/process/struct.Command.html)
 /// has the `Command` for this by `as_std_mut`.
 ///
@@ -36,8 +37,12 @@ pub fn inject_env_by(propagator: &dyn TextMapPropagator, context: &Context, comm
     if variables.0.is_empty() {
         return;
     }
-    for field in propagator.fields() {
-        command.env_remove(normalized(field));
+    let given = command.get_envs().map(|(name, _)| name.to_owned());
+    let inherited = std::env::vars_os().map(|(name, _)| name);
+    let names = given.chain(inherited).filter_map(|name| name.into_string().ok());
+    let old: Vec<_> = names.filter(|name| is_old(propagator, name)).collect();
+    for name in propagator.fields().map(normalized).chain(old) {
+        command.env_remove(name);
     }
     // a value with a NUL cannot be passed on, and would fail the start
     command.envs(variables.0.into_iter().filter(|(_, value)| !value.contains('\0')));
@@ -92,6 +97,11 @@ impl fmt::Debug for Variables {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
     }
+}
+
+/// Whether a variable says something of a context to this propagator: as [`is_own`] of a header.
+fn is_old(propagator: &dyn TextMapPropagator, name: &str) -> bool {
+    normalized(name) == name && is_own(propagator, &name.replace('_', "-"))
 }
 
 /// The specification's section "Key Name Normalization".

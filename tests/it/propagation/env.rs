@@ -31,6 +31,23 @@ fn a_child_gets_the_context_and_none_of_an_old_one() {
 }
 
 #[test]
+fn baggage_of_jaegers_format_that_an_older_trace_left_is_not_inherited() {
+    let old = ["UBERCTX_USER", "UBER_TRACE_ID", "X_B3_FLAGS", "uberctx_mine", "UBERCTXT"];
+    for (propagator, kept) in [
+        (Propagator::jaeger(), &["X_B3_FLAGS", "uberctx_mine", "UBERCTXT"][..]),
+        (Propagator::b3(), &["UBERCTX_USER", "UBER_TRACE_ID", "uberctx_mine", "UBERCTXT"]),
+    ] {
+        let mut command = Command::new("true");
+        command.envs(old.map(|name| (name, "old")));
+        inject_env_by(&propagator, &remote_context(), &mut command);
+        let variables = variables(&command);
+        let is_kept = |name: &&str| variables[*name].as_deref() == Some("old");
+        assert_eq!(old.into_iter().filter(is_kept).count(), kept.len(), "{variables:?}");
+        assert!(kept.iter().all(is_kept), "{variables:?}");
+    }
+}
+
+#[test]
 fn outside_of_a_trace_the_environment_stays_as_it_is() {
     let mut command = Command::new("true");
     command.env("TRACEPARENT", "of somebody else");
