@@ -18,7 +18,6 @@ mod env;
 mod format;
 mod hex;
 mod jaeger;
-#[cfg(any(feature = "http", feature = "kafka"))]
 mod own;
 mod propagator;
 mod relation;
