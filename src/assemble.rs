@@ -206,15 +206,12 @@ fn filter(
     FilterHandle::new(purpose, DEFAULT_FILTER).ok()
 }
 
-/// Says what was found, or returns what of it is an error.
+/// Says what was found, and returns what of it is an error.
 fn report(findings: &Findings, strict: bool, diagnostics: &Diagnostics) -> Result<(), Error> {
-    if let Some(error) = findings.error(strict) {
-        return Err(error);
-    }
-    for warning in findings.warnings() {
+    for warning in findings.warnings(strict) {
         diagnostics.say_once(Severity::Warning, format_args!("{warning}"));
     }
-    Ok(())
+    findings.error(strict).map_or(Ok(()), Err)
 }
 
 fn batch(settings: &Batch) -> BatchConfig {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::explain::Source;
+use super::explain::{Source, Sourced};
 use super::parse::Shown as _;
 use super::resolver::Resolver;
 use super::variables::{
@@ -132,9 +132,12 @@ impl Batch {
         let said = r.said(|s| s.batch.max_export_batch_size);
         let most = self.max_queue_size;
         let default = MAX_EXPORT_BATCH_SIZE.min(most);
-        let size = r.setting(said, &[&BSP_MAX_EXPORT_BATCH_SIZE], default).value;
+        let Sourced { value: size, source } =
+            r.setting(said, &[&BSP_MAX_EXPORT_BATCH_SIZE], default);
         if size > most {
-            let problem = format!("{size} is more than the queue's {most}");
+            // what a file says of the queue has been compared with its line: this queue is of the code
+            let key = if source == Source::File { "max_export_batch_size: " } else { "" };
+            let problem = format!("{key}{size} is more than the queue's {most}");
             let instead = format!("{most} is used");
             let row = &BSP_MAX_EXPORT_BATCH_SIZE.row;
             r.replace(row, &problem, &most.to_string(), &instead);

@@ -10,6 +10,11 @@ pub(crate) trait Choice: Copy + PartialEq + 'static {
     /// As it is written in the variable.
     fn name(self) -> &'static str;
 
+    /// Why there is none of this name, where more can be said than that it is not known.
+    fn why_not(_name: &str) -> Option<&'static str> {
+        None
+    }
+
     /// The feature that it needs, if that is off.
     fn missing_feature(self) -> Option<&'static str> {
         None
@@ -63,6 +68,9 @@ pub(crate) fn available<C: Choice>(choice: C) -> Result<C, String> {
 pub(crate) fn named<C: Choice>(text: &str) -> Result<C, String> {
     let found = C::ALL.iter().copied().find(|choice| choice.name().eq_ignore_ascii_case(text));
     found.ok_or_else(|| {
+        if let Some(why) = C::why_not(text) {
+            return format!("{} {why}", quoted(text));
+        }
         let names: Vec<_> = C::ALL.iter().map(|choice| choice.name()).collect();
         format!("{} is not one of {}", quoted(text), names.join(", "))
     })

@@ -82,10 +82,14 @@ impl Findings {
         self.found.iter()
     }
 
-    /// The warnings, as they are said.
-    pub(crate) fn warnings(&self) -> impl Iterator<Item = String> {
-        let warnings = [Weight::Ignored, Weight::Told];
-        self.found.iter().filter(move |found| warnings.contains(&found.weight)).map(Finding::line)
+    /// The warnings, as they are said: what is no error.
+    pub(crate) fn warnings(&self, strict: bool) -> impl Iterator<Item = String> {
+        let is_warning = move |finding: &&Finding| match finding.weight {
+            Weight::Told => true,
+            Weight::Ignored => !strict,
+            Weight::Noted | Weight::Refused => false,
+        };
+        self.found.iter().filter(is_warning).map(Finding::line)
     }
 
     /// Everything that is an error, as one: what the code set, and under `strict` what variables

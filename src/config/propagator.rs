@@ -25,6 +25,11 @@ impl Choice for PropagatorKind {
     const ALL: &[Self] =
         &[Self::TraceContext, Self::Baggage, Self::B3, Self::B3Multi, Self::Jaeger, Self::XRay];
 
+    fn why_not(name: &str) -> Option<&'static str> {
+        let is_ottrace = name.eq_ignore_ascii_case("ottrace");
+        is_ottrace.then_some("is deprecated in the specification, and not supported")
+    }
+
     fn name(self) -> &'static str {
         match self {
             Self::TraceContext => "tracecontext",

@@ -216,15 +216,19 @@ impl<'a> Resolver<'a> {
 
     /// A value that turned out to be of no use after all, what is in its place, and in words.
     pub(crate) fn replace(&mut self, row: &Row, problem: &str, value: &str, instead: &str) {
-        let mut name = row.name;
+        let mut name = row.name.to_owned();
+        let file = self.settled.iter().find(|s| s.setting == CONFIG_FILE.row.name);
+        let file = file.map(|file| file.value.clone());
         if let Some(settled) = self.settled.iter_mut().rfind(|s| s.setting == row.name) {
-            if let Source::Variable(variable) = settled.source {
-                name = variable;
+            match (settled.source, file) {
+                (Source::Variable(variable), _) => variable.clone_into(&mut name),
+                (Source::File, Some(file)) => name = file,
+                _ => {}
             }
             value.clone_into(&mut settled.value);
             settled.source = Source::Default;
         }
-        self.findings.ignored(name, problem, instead);
+        self.findings.ignored(&name, problem, instead);
     }
 
     /// Variables that are set, and that no part of this crate honours.

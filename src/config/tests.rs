@@ -17,7 +17,7 @@ fn resolve_env(env: &Env) -> (Resolved, Vec<String>) {
     let config = Config::resolve(&mut resolver);
     let sampler = sampler(&mut resolver);
     assert!(resolver.findings.error(false).is_none(), "the code's name is right");
-    ((config, sampler), resolver.findings.warnings().collect())
+    ((config, sampler), resolver.findings.warnings(false).collect())
 }
 
 fn resolve(pairs: &[(&str, &str)]) -> (Resolved, Vec<String>) {
@@ -202,7 +202,7 @@ fn flags_levels_formats_and_propagators() {
         let code = Settings::default();
         let mut resolver = Resolver::new(&code, None, &env);
         let kinds = propagators(&mut resolver);
-        (kinds, resolver.findings.warnings().collect::<Vec<_>>())
+        (kinds, resolver.findings.warnings(false).collect::<Vec<_>>())
     };
     let both = vec![PropagatorKind::TraceContext, PropagatorKind::Baggage];
     assert_eq!(list(""), (both.clone(), vec![]));
@@ -216,7 +216,10 @@ fn flags_levels_formats_and_propagators() {
     assert_eq!((kinds, found.len()), (vec![PropagatorKind::B3], 1), "{found:?}");
     let (kinds, found) = list("ottrace,b3");
     assert_eq!(kinds, [PropagatorKind::B3]);
-    assert!(found[0].starts_with("OTEL_PROPAGATORS: \"ottrace\" is not one of "), "{found:?}");
+    assert!(
+        found[0].starts_with("OTEL_PROPAGATORS: \"ottrace\" is deprecated in the "),
+        "{found:?}"
+    );
     let (kinds, found) = list("b4");
     assert_eq!(kinds, both);
     let expected = "OTEL_PROPAGATORS: \"b4\" is not one of tracecontext, baggage, b3, b3multi, \

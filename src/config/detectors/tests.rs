@@ -41,7 +41,7 @@ fn detects(
     let root = Root::with(files);
     let mut findings = Findings::default();
     let found = detect(&[kind], &env(pairs), &root.0, Duration::from_secs(60), &mut findings);
-    assert_eq!(findings.warnings().count(), 0);
+    assert_eq!(findings.warnings(false).count(), 0);
     assert!(found.iter().all(|found| found.detector == kind.name()));
     let shown = found.iter().map(|found| match &found.value {
         AttributeValue::String(text) => format!("{}={text}", found.key),
@@ -220,7 +220,7 @@ fn a_file_system_that_hangs_costs_its_attributes_and_not_the_start() {
     let found = detect(&kinds, &env(&[]), &root.0, budget, &mut findings);
     assert!(found.iter().all(|found| found.detector == "process"), "{found:?}");
     assert!(!found.is_empty());
-    let said: Vec<_> = findings.warnings().collect();
+    let said: Vec<_> = findings.warnings(false).collect();
     let expected = "OTEL_RUST_RESOURCE_DETECTORS: container did not answer within 1s; what it \
                     detects is missing";
     assert_eq!(said, [expected]);

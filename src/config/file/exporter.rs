@@ -51,8 +51,16 @@ fn batch_settings(fields: &mut Fields, reader: &mut Reader) -> BatchSettings {
     if let Some(spans) = count(fields, "max_queue_size", reader) {
         batch = batch.with_max_queue_size(spans);
     }
-    if let Some(spans) = count(fields, "max_export_batch_size", reader) {
-        batch = batch.with_max_export_batch_size(spans);
+    let most = batch.max_queue_size.unwrap_or(BatchSettings::MAX_QUEUE_SIZE);
+    if let Some(field) = fields.take("max_export_batch_size")
+        && let Some(spans) = at_least_one(&field, reader)
+    {
+        if spans > most {
+            let instead = format!("is more than the queue's {most}; {most} is used");
+            let what = field.problem(format!("{spans} {instead}"), &instead);
+            reader.ignore(field.line, &format!("{}:", field.path), what);
+        }
+        batch = batch.with_max_export_batch_size(spans.min(most));
     }
     batch
 }
@@ -63,8 +71,11 @@ fn millis(fields: &mut Fields, key: &'static str, reader: &mut Reader) -> Option
 }
 
 fn count(fields: &mut Fields, key: &'static str, reader: &mut Reader) -> Option<usize> {
-    let field = fields.take(key)?;
-    reader.integer(&field, 1).map(|count| usize::try_from(count).unwrap_or(usize::MAX))
+    at_least_one(&fields.take(key)?, reader)
+}
+
+fn at_least_one(field: &Field, reader: &mut Reader) -> Option<usize> {
+    reader.integer(field, 1).map(|count| usize::try_from(count).unwrap_or(usize::MAX))
 }
 
 fn exporter(field: Field, reader: &mut Reader) -> Option<ExporterKind> {

@@ -15,7 +15,7 @@ mod substitute;
 mod traces;
 mod yaml;
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::Path;
 
@@ -43,20 +43,31 @@ struct Traces {
     sampler: Option<SamplerConfig>,
 }
 
+/// A file of which no part counts.
+#[derive(Debug)]
+struct Refused {
+    /// Each with its file and line.
+    errors: Vec<String>,
+    warnings: Vec<Warning>,
+}
+
 impl FileConfig {
     /// Reads the file of this path.
     ///
     /// # Errors
     ///
     /// All that is wrong, each with its file and line.
-    fn load(path: &Path, env: &Env) -> Result<Self, Vec<String>> {
+    fn load(path: &Path, env: &Env) -> Result<Self, Refused> {
         match text_of(path) {
             Ok(text) => Self::parse(&text, &shown(path), env),
-            Err(problem) => Err(vec![format!("configuration file {path:?}: {problem}")]),
+            Err(problem) => {
+                let errors = vec![format!("configuration file {path:?}: {problem}")];
+                Err(Refused { errors, warnings: Vec::new() })
+            }
         }
     }
 
-    fn parse(text: &str, path: &str, env: &Env) -> Result<Self, Vec<String>> {
+    fn parse(text: &str, path: &str, env: &Env) -> Result<Self, Refused> {
         let mut reader = Reader::new(path);
         let document = match yaml::parse(text) {
             Ok(document) => document,
@@ -80,11 +91,10 @@ impl FileConfig {
         } else if reader.is_right() {
             reader.wrong(1, "", "file_format is missing: the file is empty");
         }
+        let (errors, warnings) = reader.into_found();
         match config {
-            Some(config) if reader.is_right() => {
-                Ok(Self { warnings: reader.into_warnings(), ..config })
-            }
-            _ => Err(reader.into_errors()),
+            Some(config) if errors.is_empty() => Ok(Self { warnings, ..config }),
+            _ => Err(Refused { errors, warnings }),
         }
     }
 }
@@ -97,6 +107,10 @@ fn shown(path: &Path) -> String {
 /// No more than the parser takes, so that it is the parser who says what is wrong.
 fn text_of(path: &Path) -> Result<String, String> {
     let mut bytes = Vec::new();
+    // to open a pipe is to wait for whoever writes, and a device may never end
+    if !fs::metadata(path).map_err(|error| error.to_string())?.is_file() {
+        return Err("it is not a regular file".to_owned());
+    }
     let file = File::open(path).map_err(|error| error.to_string())?;
     let most = yaml::MOST_BYTES as u64 + 1;
     file.take(most).read_to_end(&mut bytes).map_err(|error| error.to_string())?;

@@ -61,16 +61,11 @@ impl Reader {
         self.errors.is_empty()
     }
 
-    /// In the file's order.
-    pub(super) fn into_errors(mut self) -> Vec<String> {
+    /// The errors and the warnings, in the file's order.
+    pub(super) fn into_found(mut self) -> (Vec<String>, Vec<Warning>) {
         self.errors.sort_by_key(|error| error.0);
-        self.errors.into_iter().map(|error| error.1).collect()
-    }
-
-    /// In the file's order.
-    pub(super) fn into_warnings(mut self) -> Vec<Warning> {
         self.warnings.sort_by_key(|warning| warning.line);
-        self.warnings
+        (self.errors.into_iter().map(|error| error.1).collect(), self.warnings)
     }
 
     pub(super) fn ignore(&mut self, line: usize, path: &str, what: impl AsRef<str>) {

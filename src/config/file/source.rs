@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{FileConfig, FileExporter, Traces, shown};
+use super::{FileConfig, FileExporter, Refused, Traces, Warning, shown};
 use crate::config::env::Held;
 use crate::config::resolver::Resolver;
 use crate::config::variables::CONFIG_FILE;
@@ -43,7 +43,11 @@ impl ConfigFile {
         };
         let mut loaded = match FileConfig::load(&path, env) {
             Ok(config) => Loaded::new(&path, source, config),
-            Err(errors) => Loaded { errors, ..Loaded::empty(&path, source) },
+            Err(Refused { errors, warnings }) => {
+                let mut loaded = Loaded { errors, ..Loaded::empty(&path, source) };
+                loaded.warn(warnings);
+                loaded
+            }
         };
         if loaded.errors.is_empty() && loaded.traces.is_none() && !has_destinations {
             loaded.records_nothing = true;
@@ -125,14 +129,17 @@ impl Loaded {
         }
     }
 
+    fn warn(&mut self, warnings: Vec<Warning>) {
+        for warning in warnings {
+            let list = if warning.is_for_others { &mut self.remarks } else { &mut self.warnings };
+            list.push((warning.place, warning.what));
+        }
+    }
+
     fn new(path: &Path, source: Source, config: FileConfig) -> Self {
         let mut loaded = Self::empty(path, source);
         loaded.settings = config.settings;
-        for warning in config.warnings {
-            let list =
-                if warning.is_for_others { &mut loaded.remarks } else { &mut loaded.warnings };
-            list.push((warning.place, warning.what));
-        }
+        loaded.warn(config.warnings);
         if let Some(traces) = &config.traces {
             let (batch, differs) = shared(&traces.exporters);
             loaded.settings.batch = batch;

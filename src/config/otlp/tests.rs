@@ -14,7 +14,7 @@ fn resolve(code: &OtlpSettings, pairs: &[(&str, &str)]) -> (OtlpConfig, Vec<Stri
     let mut resolver = Resolver::new(&settings, None, &env);
     let config = OtlpConfig::resolve(code, &mut resolver);
     assert!(resolver.findings.error(false).is_none(), "the code is right");
-    (config, resolver.findings.warnings().collect())
+    (config, resolver.findings.warnings(false).collect())
 }
 
 #[track_caller]

@@ -75,7 +75,7 @@ fn headers() {
     );
     writes("Java uncleanList", "  b3  ,baggage,,   ,", &["baggage", "b3"], &[]);
     // retired by the specification
-    let ottrace = "\"ottrace\" is not one of tracecontext, ";
+    let ottrace = "\"ottrace\" is deprecated in the specification, and not supported; ";
     writes("Datadog test_deprecated_values", "ottrace", both, &[ottrace]);
     for name in ["not-a-propagator", "cat"] {
         let part = format!("\"{name}\" is not one of tracecontext, ");

@@ -16,7 +16,7 @@ fn env(pairs: &'static [(&'static str, &'static str)]) -> Env {
 }
 
 fn parse(text: &str) -> Result<FileConfig, Vec<String>> {
-    FileConfig::parse(text, "otel.yaml", &env(&[]))
+    FileConfig::parse(text, "otel.yaml", &env(&[])).map_err(|refused| refused.errors)
 }
 
 /// What is right, without a warning.
@@ -207,8 +207,9 @@ propagator:
 
 #[test]
 fn a_file_that_is_not_there_is_named() {
-    let errors =
+    let refused =
         FileConfig::load(Path::new("/nowhere/otel.yaml"), &env(&[])).expect_err("it is not there");
+    let errors = refused.errors;
     assert_eq!(errors.len(), 1);
     assert!(errors[0].starts_with("configuration file \"/nowhere/otel.yaml\": "), "{errors:?}");
 }

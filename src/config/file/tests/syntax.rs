@@ -134,7 +134,8 @@ fn a_secret_from_a_variable_is_in_no_message() {
         tracer_provider:\n  processors:\n    - batch: {schedule_delay: \"${SECRET}\", exporter: {console: {}}}\n\
         \x20 sampler:\n    trace_id_ratio_based:\n      ratio: ${SECRET}\n\
         resource:\n  attributes_list: a=${SECRET},b\n  attributes:\n    - {name: a, type: int, value: \"${SECRET}\"}\n";
-    let errors = FileConfig::parse(text, "otel.yaml", &env).expect_err("nothing of it is right");
+    let errors =
+        FileConfig::parse(text, "otel.yaml", &env).expect_err("nothing of it is right").errors;
     assert_eq!(errors.len(), 6, "{errors:#?}");
     for error in errors {
         assert!(!error.contains("hunter2"), "{error}");
@@ -170,7 +171,7 @@ fn what_a_variable_holds_was_quoted_where_it_is_a_list_a_name_or_a_version() {
             "otel.yaml:1: file_format: the variable's value is not a version, as \"1.2\" is",
         ),
     ] {
-        let errors = FileConfig::parse(text, "otel.yaml", &env).expect_err(text);
+        let errors = FileConfig::parse(text, "otel.yaml", &env).expect_err(text).errors;
         assert_eq!(errors, [expected], "{text}");
     }
     let newer = FileConfig::parse("file_format: ${NEW}", "otel.yaml", &env).expect("it is newer");
@@ -223,7 +224,7 @@ fn bad_headers_of_a_list_were_one_error_and_those_of_the_exporter_none() {
     );
     let env = env(&[("SEC", "hunter2=%zz")]);
     let errors =
-        FileConfig::parse(&text("${SEC}", "a"), "otel.yaml", &env).expect_err("it is none");
+        FileConfig::parse(&text("${SEC}", "a"), "otel.yaml", &env).expect_err("it is none").errors;
     let expected =
         format!("otel.yaml:7: {path}_list: the variable's value has an entry that cannot be sent");
     assert_eq!(errors, [expected]);
