@@ -369,9 +369,10 @@ impl Setup {
     /// Read are `disabled`, `log_level`, `attribute_limits`, `resource` (with its detectors), `propagator` and
     /// `tracer_provider`: batch and simple processors, the exporters `otlp_http`, `otlp_grpc`,
     /// `otlp_file/development` and `console`, limits, and samplers, those of
-    /// `probability/development` and `composite/development` included. A file that is missing or
-    /// does not conform is an error of the setup, with each line that is wrong; what is for others
-    /// (`meter_provider`) is named in a warning.
+    /// `probability/development` and `composite/development` included. A file that is missing, is not
+    /// a regular file (a pipe, a device) or does not conform is an error of the setup, with each line
+    /// that is wrong; what is for others (`meter_provider`) is named in a warning. It may have 1 MiB,
+    /// and 16 MiB where its aliases are expanded.
     ///
     /// ```
     /// use otel_setup::Setup;

@@ -56,6 +56,8 @@ pub(crate) fn exporters(r: &mut Resolver<'_>) -> Vec<ExporterKind> {
     } else {
         if let Some(row) = endpoint {
             r.resettle(&TRACES_EXPORTER.row, Source::Variable(row.name));
+        } else {
+            find_unreadable_endpoints(r);
         }
         vec![default]
     };
@@ -101,6 +103,18 @@ fn file(r: &mut Resolver<'_>) -> Option<ExporterKind> {
 fn file(_: &mut Resolver<'_>) -> Option<ExporterKind> {
     unreachable!("{} is of no use without its feature", OTLP_FILE.row.name)
 }
+
+/// Nobody can tell whether they would have made it OTLP.
+#[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+fn find_unreadable_endpoints(r: &mut Resolver<'_>) {
+    use super::variables::{ENDPOINT, TRACES_ENDPOINT};
+    for row in [&TRACES_ENDPOINT.row, &ENDPOINT.row] {
+        r.find_unreadable(row);
+    }
+}
+
+#[cfg(not(any(feature = "otlp-http", feature = "otlp-grpc")))]
+fn find_unreadable_endpoints(_: &mut Resolver<'_>) {}
 
 /// The variable that names an OTLP endpoint.
 #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]

@@ -170,6 +170,14 @@ impl<'a> Resolver<'a> {
         matches!(self.held(row), Held::Text(_))
     }
 
+    /// A variable that would have had a say, and cannot be read.
+    #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+    pub(crate) fn find_unreadable(&mut self, row: &Row) {
+        if self.held(row) == Held::NotUtf8 {
+            self.findings.ignored(row.name, NOT_UTF8, "it counts as unset");
+        }
+    }
+
     fn note_set<T>(&mut self, variables: &[&'static Variable<T>], why: &str) {
         for variable in variables {
             self.note_if_set(&variable.row, why);
@@ -258,14 +266,8 @@ impl<'a> Resolver<'a> {
                 continue;
             }
             // what is hidden by a configuration file is found on the way
-            match self.held(row) {
-                Held::Nothing => continue,
-                // nobody can tell whether it would have been used: an endpoint chooses the exporter
-                Held::NotUtf8 => {
-                    self.findings.ignored(row.name, NOT_UTF8, "it counts as unset");
-                    continue;
-                }
-                Held::Text(_) => {}
+            if self.held(row) == Held::Nothing {
+                continue;
             }
             match self.settled.iter().rfind(|s| s.setting == TRACES_SAMPLER.row.name) {
                 Some(sampler)

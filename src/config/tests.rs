@@ -256,4 +256,6 @@ fn an_endpoint_that_is_not_utf8_left_the_console_without_a_word() {
     let expected = "OTEL_EXPORTER_OTLP_ENDPOINT: a value that is not UTF-8; it counts as unset";
     assert_eq!(error.to_string(), expected);
     assert!(setup().explain().to_string().contains(expected));
+    // nobody looks at it
+    drop(setup().with_exporter(crate::Exporter::stdout()).build().expect("the code has said"));
 }

@@ -74,7 +74,9 @@ impl OtlpExporter {
     /// nowhere.
     ///
     /// Headers of the same name in `OTEL_EXPORTER_OTLP_TRACES_HEADERS` or, if that is unset,
-    /// `OTEL_EXPORTER_OTLP_HEADERS` (`name=value,name=value`) are replaced, others are sent too.
+    /// `OTEL_EXPORTER_OTLP_HEADERS` (`name=value,name=value`) are replaced, others are sent too. What
+    /// says how the body or the connection is to be read (`content-type`, `content-length`, `host`,
+    /// …) the exporter sets itself: as a header it is left out, which is a warning for a variable.
     pub fn with_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.0.headers.push((name.into(), value.into()));
         self
