@@ -1,63 +1,79 @@
 //! `${ENV}` in scalars (configuration data model, "Environment variable substitution").
 
-use super::yaml::{Content, Node, Problem, Scalar};
+use super::yaml::{Content, MOST_TEXT, Node, Problem, Scalar};
 use crate::config::env::Env;
 
 /// Substitutes in every scalar below the node; keys are left alone.
 pub(super) fn substitute(node: &mut Node, env: &Env, problems: &mut Vec<Problem>) {
-    match &mut node.content {
-        Content::Scalar(scalar) => {
-            if let Err(what) = in_scalar(scalar, env) {
-                problems.push(Problem::new(node.line, what));
-            }
-        }
-        Content::List(nodes) => {
-            for node in nodes {
-                substitute(node, env, problems);
-            }
-        }
-        Content::Map(entries) => {
-            for entry in entries {
-                substitute(&mut entry.node, env, problems);
-            }
-        }
-    }
+    Substitution { env, left: MOST_TEXT }.below(node, problems);
 }
 
-fn in_scalar(scalar: &mut Scalar, env: &Env) -> Result<(), String> {
-    if !scalar.text.contains('$') {
-        return Ok(());
-    }
-    let mut out = String::with_capacity(scalar.text.len());
-    // what follows an escape is looked at by itself, so that no reference spans one
-    for (at, part) in scalar.text.split(ESCAPE).enumerate() {
-        if at > 0 {
-            out.push('$');
-        }
-        scalar.is_substituted |= references(part, env, &mut out)?;
-    }
-    scalar.text = out;
-    Ok(())
+struct Substitution<'a> {
+    env: &'a Env,
+    /// Bytes that there is room for: a short reference to a long value may be there often.
+    left: usize,
 }
 
-/// Whether there was one. What a variable holds is never looked at again.
-fn references(mut text: &str, env: &Env, out: &mut String) -> Result<bool, String> {
-    let mut is_substituted = false;
-    while let Some(start) = text.find(START) {
-        let after = &text[start + START.len()..];
-        let Some(end) = after.find('}') else { break };
-        out.push_str(&text[..start]);
-        let inside = &after[..end];
-        if inside.chars().all(is_printable_or_space) {
-            out.push_str(&value(inside, env)?);
-            is_substituted = true;
-        } else {
-            out.push_str(&text[start..=start + START.len() + end]);
+impl Substitution<'_> {
+    fn below(&mut self, node: &mut Node, problems: &mut Vec<Problem>) {
+        match &mut node.content {
+            Content::Scalar(scalar) => {
+                if let Err(what) = self.in_scalar(scalar) {
+                    problems.push(Problem::new(node.line, what));
+                }
+            }
+            Content::List(nodes) => {
+                for node in nodes {
+                    self.below(node, problems);
+                }
+            }
+            Content::Map(entries) => {
+                for entry in entries {
+                    self.below(&mut entry.node, problems);
+                }
+            }
         }
-        text = &after[end + 1..];
     }
-    out.push_str(text);
-    Ok(is_substituted)
+
+    fn in_scalar(&mut self, scalar: &mut Scalar) -> Result<(), String> {
+        if !scalar.text.contains('$') {
+            return Ok(());
+        }
+        let mut out = String::with_capacity(scalar.text.len());
+        // what follows an escape is looked at by itself, so that no reference spans one
+        for (at, part) in scalar.text.split(ESCAPE).enumerate() {
+            if at > 0 {
+                out.push('$');
+            }
+            scalar.is_substituted |= self.references(part, &mut out)?;
+        }
+        scalar.text = out;
+        Ok(())
+    }
+
+    /// Whether there was one. What a variable holds is never looked at again.
+    fn references(&mut self, mut text: &str, out: &mut String) -> Result<bool, String> {
+        let mut is_substituted = false;
+        while let Some(start) = text.find(START) {
+            let after = &text[start + START.len()..];
+            let Some(end) = after.find('}') else { break };
+            out.push_str(&text[..start]);
+            let inside = &after[..end];
+            if inside.chars().all(is_printable_or_space) {
+                let value = value(inside, self.env)?;
+                self.left = self.left.checked_sub(value.len()).ok_or_else(|| {
+                    format!("the variables in the file hold more than {MOST_TEXT} bytes")
+                })?;
+                out.push_str(&value);
+                is_substituted = true;
+            } else {
+                out.push_str(&text[start..=start + START.len() + end]);
+            }
+            text = &after[end + 1..];
+        }
+        out.push_str(text);
+        Ok(is_substituted)
+    }
 }
 
 fn value(inside: &str, env: &Env) -> Result<String, String> {

@@ -306,5 +306,5 @@ const CORE: &str = "tag:yaml.org,2002:";
 const MERGE: &str = "<<";
 pub(super) const MOST_BYTES: usize = 1 << 20;
 const MOST_NODES: usize = 100_000;
-const MOST_TEXT: usize = 16 << 20;
+pub(super) const MOST_TEXT: usize = 16 << 20;
 const MOST_DEPTH: usize = 64;

@@ -251,6 +251,16 @@ fn aliases_of_a_long_scalar_took_gigabytes() {
 }
 
 #[test]
+fn references_to_a_long_variable_took_gigabytes() {
+    let env = Env::new(|name| (name == "LONG").then(|| OsString::from("x".repeat(1 << 20))));
+    let text = format!("file_format: '1.0'\na: {}\n", "${LONG}".repeat(10));
+    FileConfig::parse(&text, "otel.yaml", &env).expect("10 MiB are few");
+    let text = format!("file_format: '1.0'\na: {0}\nb: {0}\n", "${LONG}".repeat(10));
+    let errors = FileConfig::parse(&text, "otel.yaml", &env).expect_err("20 MiB are many").errors;
+    assert_eq!(errors, ["otel.yaml:3: the variables in the file hold more than 16777216 bytes"]);
+}
+
+#[test]
 fn a_map_of_many_keys_was_looked_up_key_by_key_for_minutes() {
     let keys: Vec<_> = (0..90_000).map(|n| format!("k{n}: \n")).collect();
     let text = format!("file_format: '1.0'\n{}", keys.concat());
