@@ -256,3 +256,54 @@ fn the_state_of_a_span_that_another_thread_is_still_in_is_not_the_next_ones() {
     names.sort();
     assert_eq!(names, ["held", "next"]);
 }
+
+/// Each of these made the child's unsampled ancestor end with the child.
+#[test]
+fn the_end_of_an_unsampled_child_was_that_of_its_parent() {
+    let (stack, seen) = nothing_sampled();
+    run(&stack, || {
+        let root = tracing::info_span!("root");
+        let of_root = root.in_scope(current);
+        let child = || root.in_scope(|| tracing::info_span!("child"));
+        let ways: [&dyn Fn(); 4] = [
+            &|| {
+                let (child, dispatch) = (child(), stack.dispatch().clone());
+                let work = move || child.in_scope(|| assert_is(&current(), &of_root_of(&child)));
+                std::thread::spawn(move || tracing::dispatcher::with_default(&dispatch, work))
+                    .join()
+                    .expect("no panic");
+            },
+            &|| {
+                let child = child();
+                child.in_scope(|| child.in_scope(|| assert_is(&current(), &of_root)));
+            },
+            &|| {
+                child()
+                    .in_scope(|| tracing::info_span!("grandchild").in_scope(current))
+                    .is_valid()
+                    .then_some(())
+                    .expect("it has its ancestor's")
+            },
+            &|| {
+                let child = child();
+                for _ in 0..2 {
+                    child.in_scope(|| assert_is(&current(), &of_root));
+                }
+            },
+        ];
+        for (number, way) in ways.iter().enumerate() {
+            way();
+            assert_is(&root.in_scope(current), &of_root);
+            root.in_scope(|| {
+                tracing::info_span!("later").in_scope(|| {
+                    assert_eq!(current(), of_root, "after way {number}");
+                });
+            });
+        }
+    });
+    assert!(spans(&seen).is_empty());
+}
+
+fn of_root_of(child: &Span) -> SpanContext {
+    child.context().span().span_context().clone()
+}

@@ -139,8 +139,10 @@ pub(super) fn leave(key: Key, tell: impl FnOnce(&OtelSpan)) -> Option<Left> {
             None => quiet::set_none(),
         }
         let Some(span) = span else {
-            // only a span without state has none, and that is unsampled
-            quiet::left(key.layer, key.span, unsampled?);
+            // a span without state is unsampled
+            if let Some(unsampled) = unsampled {
+                quiet::left(key.layer, key.span, unsampled);
+            }
             return Some(Left { _guard: guard, _recent_before: None });
         };
         if unsampled.is_none() {

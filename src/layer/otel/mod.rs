@@ -146,8 +146,17 @@ where
             let unsampled = Some(unsampled);
             return local::push(Entry { key, span: None, unsampled, guard: None });
         }
-        if let Some((context, span)) = self.look_up(id, ctx) {
-            self.activate(key, span, context);
+        if let Some(span) = self.find(id) {
+            if let Some(context) = span.context(&self.keeper(id)) {
+                self.activate(key, span, context);
+            }
+        } else if let Some(ancestor) = self.inherited(id, ctx)
+            && let Some(context) = ancestor.context(&self.keeper(id))
+        {
+            // its context alone: what happens to this span does not happen to the ancestor
+            let unsampled = local_unsampled(&context);
+            let guard = Some(context.attach());
+            local::push(Entry { key, span: None, unsampled, guard });
         }
     }
 
@@ -202,13 +211,6 @@ where
     #[inline]
     fn keeper<'a>(&'a self, id: &'a Id) -> KeeperOf<'a, S> {
         KeeperOf { layer: self, id }
-    }
-
-    /// A span that this thread has not just had in its hands, or has lost sight of.
-    #[cold]
-    fn look_up(&self, id: &Id, ctx: &Context<'_, S>) -> Option<(OtelContext, Arc<OtelSpan>)> {
-        let span = self.find(id).or_else(|| self.inherited(id, ctx))?;
-        Some((span.context(&self.keeper(id))?, span))
     }
 
     #[inline(never)]

@@ -92,19 +92,13 @@ where
     /// Forgets a span, which has ended.
     #[cold]
     pub(super) fn close(&self, id: &Id) {
-        if let Some(shadow) = self.shadow() {
-            shadow.forget(id);
-        }
+        shadow::forget(&self.stack, id);
     }
 
     pub(super) fn close_stateless(&self, id: &Id) {
         if self.knows_stateless() {
             self.close(id);
         }
-    }
-
-    fn shadow(&self) -> Option<&Shadow<S>> {
-        (&self.stack as &dyn Subscriber).downcast_ref::<Shadow<S>>()
     }
 
     /// Stock code asks the dispatcher for the types of its own layer, and for the subscriber that

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::num::NonZeroU64;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use opentelemetry::Context;
@@ -11,16 +12,19 @@ use tracing::metadata::Kind;
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::Interest;
 use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
-use tracing_subscriber::layer::{Identity, Layered, SubscriberExt as _};
 use tracing_subscriber::registry::{LookupSpan, Registry};
 
 use super::super::inside::Inside;
 use super::handover::{Stock, hand_over};
 use super::{Link, ShadowStack, find};
+use crate::sync::Mutex;
 
 pub(crate) struct Shadow<S: 'static> {
-    /// Where the stock layer keeps its data. With a layer, since a registry alone never clears.
-    registry: Layered<Identity, Registry>,
+    /// Where the stock layer keeps its data.
+    registry: Registry,
+    /// Places for data that are free again. A registry clears nothing while a span of any registry
+    /// is being closed on the thread, which is when data is dropped here.
+    spare: Mutex<Vec<Id>>,
     /// Stands for spans that we know nothing of: stock code panics where there is none.
     nothing: Id,
     link: Arc<Link<S>>,
@@ -31,18 +35,11 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     pub(super) fn new(link: Arc<Link<S>>) -> Self {
-        let registry = Registry::default().with(Identity::new());
+        let registry = Registry::default();
         let none: [(&Field, Option<&dyn Value>); 0] = [];
         let values = METADATA.fields().value_set(&none);
         let nothing = registry.new_span(&Attributes::new_root(&METADATA, &values));
-        Self { registry, nothing, link }
-    }
-
-    /// Drops a span's data without a word to the stock layer, which would end the span.
-    pub(super) fn forget(&self, id: &Id) {
-        if let Some(data) = self.link.entries.remove(id) {
-            self.registry.try_close(data);
-        }
+        Self { registry, spare: Mutex::default(), nothing, link }
     }
 
     /// Makes the stock layer's data of a real span.
@@ -56,14 +53,27 @@ where
             &self.link.entries,
             id,
             &found,
-            &StockOf { shadow: self, dispatch: &dispatch, id },
+            &StockOf::<S> { stack: dispatch.downcast_ref()?, dispatch: &dispatch, id },
         )
     }
 }
 
+/// Has the stock layer drop its data of a span, which has ended: that it ends it again is nothing.
+pub(super) fn forget<S>(stack: &ShadowStack<S>, id: &Id)
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let Some(shadow) = (stack as &dyn Subscriber).downcast_ref::<Shadow<S>>() else { return };
+    let Some(data) = shadow.link.entries.remove(id) else { return };
+    let (_inside, _in_closing) = (Inside::sdk(), InMaking::of_data(id, &data));
+    // stock code panics in debug builds if somebody has the data in hand just now, by a bare id
+    let _ = catch_unwind(AssertUnwindSafe(|| stack.try_close(id.clone())));
+    shadow.spare.lock().push(data);
+}
+
 /// The stock layer, for one span.
 struct StockOf<'a, S: 'static> {
-    shadow: &'a Shadow<S>,
+    stack: &'a ShadowStack<S>,
     dispatch: &'a Dispatch,
     id: &'a Id,
 }
@@ -73,12 +83,11 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     fn make(&self, parent: Context) -> Option<Id> {
-        let stack = self.dispatch.downcast_ref::<ShadowStack<S>>()?;
         let _parent = parent.attach();
         let field = METADATA.fields().field(REAL_ID)?;
         let real = self.id.into_u64().cast_signed();
         let values = [(&field, Some(&real as &dyn Value))];
-        stack.new_span(&Attributes::new(&METADATA, &METADATA.fields().value_set(&values)));
+        self.stack.new_span(&Attributes::new(&METADATA, &METADATA.fields().value_set(&values)));
         InMaking::made()
     }
 
@@ -87,7 +96,7 @@ where
     }
 
     fn forget(&self) {
-        self.shadow.forget(self.id);
+        forget(self.stack, self.id);
     }
 }
 
@@ -104,6 +113,12 @@ struct InMaking(Option<Making>);
 impl InMaking {
     fn of(id: &Id) -> Self {
         Self(MAKING.replace(Some(Making { real: id.into_u64(), made: None })))
+    }
+
+    /// For a span whose data is there, whatever the entries say.
+    fn of_data(id: &Id, data: &Id) -> Self {
+        let made = Some(data.into_non_zero_u64());
+        Self(MAKING.replace(Some(Making { real: id.into_u64(), made })))
     }
 
     fn made() -> Option<Id> {
@@ -126,7 +141,8 @@ where
     }
 
     fn new_span(&self, attrs: &Attributes<'_>) -> Id {
-        let id = self.registry.new_span(attrs);
+        let spare = self.spare.lock().pop();
+        let id = spare.unwrap_or_else(|| self.registry.new_span(attrs));
         let Some(making) = MAKING.get() else { return id };
         MAKING.set(Some(Making { made: Some(id.into_non_zero_u64()), ..making }));
         Id::from_u64(making.real)
@@ -141,13 +157,18 @@ where
     fn enter(&self, _: &Id) {}
 
     fn exit(&self, _: &Id) {}
+
+    /// True for a span that is being [forgotten](forget), of which the stock layer then hears.
+    fn try_close(&self, id: Id) -> bool {
+        MAKING.get().is_some_and(|making| making.real == id.into_u64())
+    }
 }
 
 impl<'a, S> LookupSpan<'a> for Shadow<S>
 where
     S: Subscriber + for<'b> LookupSpan<'b>,
 {
-    type Data = <Layered<Identity, Registry> as LookupSpan<'a>>::Data;
+    type Data = <Registry as LookupSpan<'a>>::Data;
 
     fn span_data(&'a self, id: &Id) -> Option<Self::Data> {
         let in_making = MAKING.get().filter(|making| making.real == id.into_u64());
