@@ -17,7 +17,7 @@ use super::limits::Limits;
 use super::queue::{Buffer, Exchange, Inlet};
 use super::report::Report;
 use super::retry::after;
-use super::worker::{Orders, Worker};
+use super::worker::{Flushed, Orders, Worker};
 use super::{BatchConfig, Destination};
 use crate::diagnostics::Diagnostics;
 use crate::error::{Error, Kind};
@@ -148,12 +148,17 @@ impl Core {
             self.lanes.iter().map(|lane| lane.reported.load(Acquire)).collect();
         self.exchange.sweep();
         let waiting: Vec<_> = self.lanes.iter().map(Lane::ask_flush).collect();
-        let mut late = 0;
+        let (mut late, mut problems) = (0, Vec::new());
         for (lane, wait) in self.lanes.iter().zip(waiting) {
             let left = deadline.saturating_duration_since(Instant::now());
-            if wait.recv_timeout(left) == Err(mpsc::RecvTimeoutError::Timeout) {
-                let account = &lane.inlet.account;
-                late += account.offered().saturating_sub(account.settled());
+            match wait.recv_timeout(left) {
+                Ok(trouble) => problems.extend(trouble.map(|words| lane.said(&words))),
+                Err(mpsc::RecvTimeoutError::Timeout) => late += lane.left(),
+                // after a shutdown nothing is left
+                Err(mpsc::RecvTimeoutError::Disconnected) if lane.left() == 0 => {}
+                Err(mpsc::RecvTimeoutError::Disconnected) => {
+                    problems.push(lane.said("its thread has ended"));
+                }
             }
         }
         if late > 0 {
@@ -163,7 +168,8 @@ impl Core {
                 left: late,
             }));
         }
-        self.losses("flush", &reported)
+        self.losses("flush", &reported)?;
+        failures("flush", &problems)
     }
 
     /// Exports what there is within `timeout`, drops the rest, ends the threads. Once; later calls
@@ -188,7 +194,9 @@ impl Core {
             let operation = "shutdown";
             return Err(Error::new(Kind::Timeout { operation, after: timeout, left }));
         }
-        self.losses("shutdown", &reported)
+        self.losses("shutdown", &reported)?;
+        let problems = self.lanes.iter().filter_map(|lane| Some(lane.said(&lane.orders.failed()?)));
+        failures("shutdown", &problems.collect::<Vec<_>>())
     }
 
     fn losses_in_child(&self, operation: &'static str) -> Result<(), Error> {
@@ -262,8 +270,26 @@ impl Core {
     }
 }
 
+/// What exporters said of their own flush or shutdown.
+fn failures(operation: &'static str, problems: &[String]) -> Result<(), Error> {
+    if problems.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Failed { operation, cause: problems.join("; ") }))
+}
+
 impl Lane {
-    fn ask_flush(&self) -> mpsc::Receiver<()> {
+    fn said(&self, words: &str) -> String {
+        format!("{}: {words}", self.name)
+    }
+
+    /// Spans that are offered and not settled.
+    fn left(&self) -> u64 {
+        let account = &self.inlet.account;
+        account.offered().saturating_sub(account.settled())
+    }
+
+    fn ask_flush(&self) -> mpsc::Receiver<Flushed> {
         let wait = self.orders.flush();
         self.inlet.ring();
         wait

@@ -42,14 +42,24 @@ impl ForeignProcessor {
 
     /// Runs `operation` on a thread of its own, and waits for it until `deadline`. What it says
     /// went wrong, if anything.
-    pub(crate) fn within(
+    fn within(
         &self,
         deadline: Instant,
         operation: fn(&dyn SpanProcessor, Duration) -> OTelSdkResult,
     ) -> Option<String> {
+        self.begin(deadline, operation).end(deadline)
+    }
+
+    /// Has `operation` run on a thread of its own.
+    pub(crate) fn begin(
+        &self,
+        deadline: Instant,
+        operation: fn(&dyn SpanProcessor, Duration) -> OTelSdkResult,
+    ) -> Begun {
         let inner = self.0.clone();
         if inner.busy.swap(true, AcqRel) {
-            return Some("a span processor is still busy with an earlier flush".to_owned());
+            let words = "a span processor is still busy with an earlier flush";
+            return Begun(Err(words.to_owned()));
         }
         let (done, wait) = mpsc::channel();
         let left = deadline.saturating_duration_since(Instant::now());
@@ -67,11 +77,9 @@ impl ForeignProcessor {
         });
         if let Err(error) = spawned {
             self.0.busy.store(false, Release);
-            return Some(format!("no thread for a span processor: {error}"));
+            return Begun(Err(format!("no thread for a span processor: {error}")));
         }
-        let left = deadline.saturating_duration_since(Instant::now());
-        wait.recv_timeout(left)
-            .unwrap_or_else(|_| Some("a span processor did not return in time".to_owned()))
+        Begun(Ok(wait))
     }
 
     fn guarded(&self, call: impl FnOnce(&dyn SpanProcessor)) {
@@ -84,6 +92,22 @@ impl ForeignProcessor {
                 format_args!("a span processor panicked; the span goes on without it"),
             );
         }
+    }
+}
+
+/// A flush or a shutdown that is under way, or why it is not.
+pub(crate) struct Begun(Result<mpsc::Receiver<Option<String>>, String>);
+
+impl Begun {
+    /// Waits for it until `deadline`. What went wrong, if anything.
+    pub(crate) fn end(self, deadline: Instant) -> Option<String> {
+        let wait = match self.0 {
+            Ok(wait) => wait,
+            Err(words) => return Some(words),
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        wait.recv_timeout(left)
+            .unwrap_or_else(|_| Some("a span processor did not return in time".to_owned()))
     }
 }
 

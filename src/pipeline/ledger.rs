@@ -200,6 +200,15 @@ impl Account {
         self.dropped[reason.index()].fetch_add(n, Release);
     }
 
+    /// `n` ended spans are dropped without ever having been queued, perhaps while shutdown settles
+    /// what is left: they are offered and dropped before or after that, not half of it.
+    #[cold]
+    pub(crate) fn turn_away(&self, reason: DropReason, n: u64) {
+        let _abandoned = self.abandoned.lock();
+        self.offer(n);
+        self.refuse(reason, n);
+    }
+
     /// The worker is done with `n` spans. Nothing happens if shutdown was faster.
     pub(crate) fn settle(&self, n: u64, outcome: Outcome) {
         let abandoned = self.abandoned.lock();

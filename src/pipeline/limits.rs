@@ -1,8 +1,10 @@
 //! How much one span may carry, and how much memory it takes.
 
-use opentelemetry::trace::{Event, Link};
+use opentelemetry::trace::{Event, Link, Status};
 use opentelemetry::{Array, KeyValue, Value};
 use opentelemetry_sdk::trace::{SpanData, SpanLimits};
+
+use crate::tracer::last_of_each_key;
 
 /// What is kept of one span. What is cut is counted in the span's own `dropped_*` fields.
 #[derive(Debug, Clone)]
@@ -65,38 +67,35 @@ impl Limits {
     }
 
     /// Cuts a span that takes more memory than one may: its last events, then its links, then its
-    /// last attributes. Gives its new size.
+    /// last attributes, then the words of its status. Gives its new size.
     #[cold]
     pub(crate) fn cut(&self, span: &mut SpanData, mut bytes: usize) -> usize {
         while bytes > self.span_bytes {
-            if span.events.events.pop().is_some() {
+            bytes -= if let Some(event) = span.events.events.pop() {
                 span.events.dropped_count += 1;
-            } else if span.links.links.pop().is_some() {
+                of_event(&event)
+            } else if let Some(link) = span.links.links.pop() {
                 span.links.dropped_count += 1;
-            } else if span.attributes.pop().is_some() {
+                of_link(&link)
+            } else if let Some(attribute) = span.attributes.pop() {
                 span.dropped_attributes_count += 1;
+                of_attribute(&attribute)
             } else {
-                break;
-            }
-            bytes = estimate(span);
+                return bytes - shorten_status(&mut span.status, bytes - self.span_bytes);
+            };
         }
         bytes
     }
 }
 
-/// Of several attributes with the same key the last one stays, in the place of the first.
-fn last_of_each_key(attributes: &mut Vec<KeyValue>) {
-    let mut at = 1;
-    while at < attributes.len() {
-        let (before, rest) = attributes.split_at_mut(at);
-        match before.iter_mut().find(|known| known.key == rest[0].key) {
-            Some(known) => {
-                known.value = std::mem::replace(&mut rest[0].value, Value::Bool(false));
-                attributes.remove(at);
-            }
-            None => at += 1,
-        }
-    }
+/// Takes so many bytes, or as many as there are, off the end of a status; how many.
+fn shorten_status(status: &mut Status, excess: usize) -> usize {
+    let Status::Error { description } = status else { return 0 };
+    let most = description.len().saturating_sub(excess);
+    let end = (0..=most).rfind(|end| description.is_char_boundary(*end)).unwrap_or(0);
+    let cut = description.len() - end;
+    *description = description[..end].to_owned().into();
+    cut
 }
 
 /// Cuts strings to `longest` characters (Common specification, "Attribute Limits").
@@ -122,7 +121,9 @@ fn shorten(value: &mut Value, longest: usize) {
 /// About how many bytes a span takes in memory. Cheap: no string is read, only measured.
 #[inline]
 pub(crate) fn estimate(span: &SpanData) -> usize {
-    let own = size_of::<SpanData>() + span.name.len() + attributes(&span.attributes);
+    let status =
+        if let Status::Error { description } = &span.status { description.len() } else { 0 };
+    let own = size_of::<SpanData>() + span.name.len() + status + attributes(&span.attributes);
     let (events, links) = (&*span.events.events, &*span.links.links);
     if events.is_empty() && links.is_empty() { own } else { own + nested(events, links) }
 }
@@ -130,21 +131,27 @@ pub(crate) fn estimate(span: &SpanData) -> usize {
 // not given the span: one whose address gets around is copied more often on its way
 #[cold]
 fn nested(events: &[Event], links: &[Link]) -> usize {
-    let events: usize = events
-        .iter()
-        .map(|event| size_of_val(event) + event.name.len() + attributes(&event.attributes))
-        .sum();
-    let links: usize =
-        links.iter().map(|link| size_of_val(link) + attributes(&link.attributes)).sum();
-    events + links
+    events.iter().map(of_event).sum::<usize>() + links.iter().map(of_link).sum::<usize>()
+}
+
+fn of_event(event: &Event) -> usize {
+    size_of_val(event) + event.name.len() + attributes(&event.attributes)
+}
+
+fn of_link(link: &Link) -> usize {
+    size_of_val(link) + attributes(&link.attributes)
 }
 
 #[inline]
 fn attributes(attributes: &[KeyValue]) -> usize {
-    attributes.iter().map(|attribute| size_of::<KeyValue>() + heap(&attribute.value)).sum()
+    attributes.iter().map(of_attribute).sum()
 }
 
-/// Keys are not counted: nearly all of them are literals.
+#[inline]
+fn of_attribute(attribute: &KeyValue) -> usize {
+    size_of::<KeyValue>() + attribute.key.as_str().len() + heap(&attribute.value)
+}
+
 #[inline]
 fn heap(value: &Value) -> usize {
     match value {
@@ -172,16 +179,49 @@ fn array_heap(array: &Array) -> usize {
 mod tests {
     use super::*;
 
+    fn span() -> SpanData {
+        let now = std::time::SystemTime::now();
+        SpanData {
+            span_context: opentelemetry::trace::SpanContext::NONE,
+            parent_span_id: opentelemetry::trace::SpanId::INVALID,
+            parent_span_is_remote: false,
+            span_kind: opentelemetry::trace::SpanKind::Internal,
+            name: "s".into(),
+            start_time: now,
+            end_time: now,
+            attributes: Vec::new(),
+            dropped_attributes_count: 0,
+            events: opentelemetry_sdk::trace::SpanEvents::default(),
+            links: opentelemetry_sdk::trace::SpanLinks::default(),
+            status: Status::Unset,
+            instrumentation_scope: opentelemetry::InstrumentationScope::default(),
+        }
+    }
+
     #[test]
-    fn the_last_value_of_a_key_stays_once() {
-        let mut attributes = ["a", "b", "a", "c", "a", "b"]
-            .into_iter()
-            .zip(0_i64..)
-            .map(|(key, n)| KeyValue::new(key, n))
-            .collect();
-        last_of_each_key(&mut attributes);
-        let expected = [("a", 4), ("b", 5), ("c", 3)];
-        assert_eq!(attributes, expected.map(|(key, n)| KeyValue::new(key, n)));
+    fn words_of_a_status_and_keys_took_no_memory() {
+        let long = "x".repeat(10_000);
+        let plain = estimate(&span());
+        let said = SpanData { status: Status::error(long.clone()), ..span() };
+        assert_eq!(estimate(&said), plain + 10_000);
+        let keyed = SpanData { attributes: vec![KeyValue::new(long, 1)], ..span() };
+        assert!(estimate(&keyed) >= plain + 10_000);
+    }
+
+    #[test]
+    fn what_is_cut_is_what_is_too_much() {
+        let limits = Limits { span_bytes: 4_000, ..Limits::default() };
+        let mut data = SpanData { status: Status::error("é".repeat(10_000)), ..span() };
+        for n in 0..100_000_i64 {
+            data.events.events.push(Event::new("e", data.start_time, Vec::new(), 0));
+            data.attributes.truncate(1);
+            data.attributes.push(KeyValue::new("n", n));
+        }
+        let before = estimate(&data);
+        let bytes = limits.cut(&mut data, before);
+        assert_eq!(bytes, estimate(&data));
+        assert!(bytes <= 4_000, "{bytes}");
+        assert_eq!((data.events.dropped_count, data.dropped_attributes_count), (100_000, 2));
     }
 
     #[track_caller]

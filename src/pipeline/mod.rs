@@ -161,7 +161,7 @@ impl Pipeline {
         self.within(timeout, "shutdown", shut_down, Core::shutdown)
     }
 
-    /// One budget for the user's processors and our exporters.
+    /// One budget for the user's processors and our exporters, none of whom waits for another.
     fn within(
         &self,
         timeout: Duration,
@@ -170,17 +170,10 @@ impl Pipeline {
         own: fn(&Core, Duration) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let deadline = retry::after(Instant::now(), timeout);
-        let problems: Vec<_> = self
-            .foreign
-            .iter()
-            .filter_map(|processor| processor.within(deadline, foreign))
-            .collect();
-        let left = if self.foreign.is_empty() {
-            timeout
-        } else {
-            deadline.saturating_duration_since(Instant::now())
-        };
-        let done = own(&self.core, left);
+        let begun: Vec<_> =
+            self.foreign.iter().map(|processor| processor.begin(deadline, foreign)).collect();
+        let done = own(&self.core, timeout);
+        let problems: Vec<_> = begun.into_iter().filter_map(|one| one.end(deadline)).collect();
         if problems.is_empty() {
             return done;
         }

@@ -210,8 +210,7 @@ impl<T> Exchange<T> {
     #[cold]
     fn refuse(&self, reason: DropReason, n: u64) {
         for inlet in &self.inlets {
-            inlet.account.offer(n);
-            inlet.account.refuse(reason, n);
+            inlet.account.turn_away(reason, n);
         }
     }
 

@@ -28,15 +28,20 @@ pub(crate) struct Orders {
     pub(crate) told: AtomicU64,
 }
 
+/// What went wrong in the exporter's own flush, in words.
+pub(crate) type Flushed = Option<String>;
+
 #[derive(Debug, Default)]
 struct State {
     resource: Option<Resource>,
-    flushes: Vec<mpsc::Sender<()>>,
+    flushes: Vec<mpsc::Sender<Flushed>>,
     /// How many flushes were ever asked for: a new one cuts a backoff short.
     flushes_asked: u64,
     shutdown: Option<Instant>,
     /// The worker is gone: whoever waits, waits for nothing.
     ended: bool,
+    /// What went wrong in the exporter's own shutdown, in words.
+    failed: Option<String>,
 }
 
 impl Orders {
@@ -45,7 +50,7 @@ impl Orders {
     }
 
     /// The answer comes when all that is queued now has been settled.
-    pub(crate) fn flush(&self) -> mpsc::Receiver<()> {
+    pub(crate) fn flush(&self) -> mpsc::Receiver<Flushed> {
         let (done, wait) = mpsc::channel();
         let mut state = self.state.lock();
         if !state.ended {
@@ -53,6 +58,11 @@ impl Orders {
             state.flushes_asked += 1;
         }
         wait
+    }
+
+    /// What went wrong in the exporter's shutdown.
+    pub(crate) fn failed(&self) -> Option<String> {
+        self.state.lock().failed.take()
     }
 
     fn end(&self) {
@@ -96,7 +106,7 @@ enum Wake {
     /// The schedule says so.
     Tick,
     /// Someone waits for the queue to be empty.
-    Flush(Vec<mpsc::Sender<()>>),
+    Flush(Vec<mpsc::Sender<Flushed>>),
     Shutdown(Instant),
 }
 
@@ -126,9 +136,12 @@ impl Worker {
                 }
                 Wake::Flush(waiting) => {
                     self.export_queued(None);
-                    self.flush_exporter();
+                    let trouble = self.flush_exporter();
                     self.report();
-                    drop(waiting.into_iter().map(|done| done.send(())).collect::<Vec<_>>());
+                    for done in waiting {
+                        // it may have given up waiting
+                        let _ = done.send(trouble.clone());
+                    }
                 }
                 Wake::Shutdown(deadline) => return self.shut_down(deadline),
             }
@@ -159,8 +172,12 @@ impl Worker {
     }
 
     fn take_resource(&mut self) {
-        if let Some(resource) = self.orders.state.lock().resource.take() {
-            self.exporter.set_resource(&resource);
+        let resource = self.orders.state.lock().resource.take();
+        if let Some(resource) = resource {
+            self.note(|exporter| {
+                exporter.set_resource(&resource);
+                Ok(())
+            });
         }
     }
 
@@ -316,26 +333,32 @@ impl Worker {
         Outcome::Dropped(reason)
     }
 
-    fn flush_exporter(&mut self) {
+    fn flush_exporter(&mut self) -> Flushed {
         let deadline = after(Instant::now(), self.pace.export_timeout);
-        self.note(|exporter| exporter.flush(deadline));
+        self.note(|exporter| exporter.flush(deadline))
     }
 
     fn shut_down(&mut self, deadline: Instant) {
         while Instant::now() < deadline && self.outlet.inlet().queued() + self.rest.len() > 0 {
             self.export_queued(Some(deadline));
         }
-        self.note(|exporter| exporter.shutdown(deadline));
+        let failed = self.note(|exporter| exporter.shutdown(deadline));
+        self.orders.state.lock().failed = failed;
         self.report();
     }
 
-    fn note(&mut self, call: impl FnOnce(&mut dyn BlockingExporter) -> Result<(), Failure>) {
+    /// What went wrong, which is the last trouble then.
+    fn note(
+        &mut self,
+        call: impl FnOnce(&mut dyn BlockingExporter) -> Result<(), Failure>,
+    ) -> Option<String> {
         let trouble = match guarded(|| call(&mut *self.exporter)) {
-            Ok(Ok(())) => return,
+            Ok(Ok(())) => return None,
             Ok(Err(failure)) => failure.message,
             Err(panic) => panic,
         };
-        *self.orders.trouble.lock() = Some(trouble);
+        *self.orders.trouble.lock() = Some(trouble.clone());
+        Some(trouble)
     }
 }
 
@@ -355,6 +378,11 @@ fn guarded<R>(call: impl FnOnce() -> R) -> Result<R, String> {
             .downcast_ref::<&str>()
             .copied()
             .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-        format!("the exporter panicked: {}", words.unwrap_or("no message"))
+        let words = format!("the exporter panicked: {}", words.unwrap_or("no message"));
+        // what it panicked with may panic itself when it is dropped; that one's is not dropped
+        if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+            std::mem::forget(again);
+        }
+        words
     })
 }

@@ -5,6 +5,7 @@
 //! span processors can tell: they are shown the SDK's span when it starts. So with processors of the
 //! user's own all spans are the SDK's, as those of native tracers always are.
 
+mod keys;
 mod own;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use opentelemetry::trace::{
 };
 use opentelemetry_sdk::trace::{SdkTracer, SpanData};
 
+pub(crate) use self::keys::last_of_each_key;
 pub(crate) use self::own::OwnTracer;
 
 #[derive(Debug, Clone)]

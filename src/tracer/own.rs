@@ -12,7 +12,7 @@ use opentelemetry_sdk::trace::{
     IdGenerator, SamplingDecision, ShouldSample, SpanData, SpanEvents, SpanLimits, SpanLinks,
 };
 
-use super::{RANDOM, SpanSink};
+use super::{RANDOM, SpanSink, last_of_each_key};
 
 #[derive(Debug, Clone)]
 pub(crate) struct OwnTracer(Arc<Inner>);
@@ -122,6 +122,9 @@ impl OwnTracer {
         if !of_sampler.is_empty() {
             attributes.extend(of_sampler);
         }
+        if attributes.len() > limits.max_attributes_per_span as usize {
+            last_of_each_key(&mut attributes);
+        }
         let dropped_attributes = cut(&mut attributes, limits.max_attributes_per_span);
         let data = Recorded {
             parent: parent.span_id(),
@@ -193,7 +196,7 @@ impl Span for OwnSpan {
         if data.attributes.len() < limits.max_attributes_per_span as usize {
             data.attributes.push(attribute);
         } else {
-            data.dropped_attributes += 1;
+            data.set_when_full(attribute, limits.max_attributes_per_span as usize);
         }
     }
 
@@ -233,6 +236,27 @@ impl Span for OwnSpan {
 impl Drop for OwnSpan {
     fn drop(&mut self) {
         self.finish(None);
+    }
+}
+
+impl Recorded {
+    /// A key that is there has a new value, and one that is there twice makes room for another.
+    #[cold]
+    fn set_when_full(&mut self, attribute: KeyValue, most: usize) {
+        let known = self.attributes.iter_mut().rfind(|known| known.key == attribute.key);
+        if let Some(known) = known {
+            known.value = attribute.value;
+            return;
+        }
+        // once some are dropped, no key is there twice
+        if self.dropped_attributes == 0 {
+            last_of_each_key(&mut self.attributes);
+        }
+        if self.attributes.len() < most {
+            self.attributes.push(attribute);
+        } else {
+            self.dropped_attributes += 1;
+        }
     }
 }
 

@@ -7,6 +7,7 @@ mod batch;
 mod documented;
 mod exception;
 mod explain;
+mod exporters;
 mod extension;
 mod filters;
 #[cfg(feature = "tonic")]

@@ -175,3 +175,17 @@ fn a_span_that_is_only_recorded_has_its_events_and_children_for_processors() {
     assert_eq!(attribute(&ended[1], "user").as_deref(), Some("alice"));
     assert!(ended.iter().all(|span| !span.span_context.is_sampled()));
 }
+
+#[test]
+fn one_that_hangs_left_the_exporter_no_time() {
+    let probe = Probe { flush: Some(Duration::from_secs(30)), ..Probe::default() };
+    let (stack, seen) = stack(|s| s.with_span_processor(probe));
+    tracing::dispatcher::with_default(stack.dispatch(), || {
+        tracing::info_span!("work").in_scope(|| {});
+        let error = stack.flush(Duration::from_millis(300)).expect_err("the processor hangs");
+        assert_eq!(error.to_string(), "flush: a span processor did not return in time");
+    });
+    assert_eq!(stack.stats().exporters[0].exported, 1, "{}", stack.stats());
+    assert_eq!(span(&seen, "work").name, "work");
+    std::mem::forget(stack);
+}

@@ -467,3 +467,72 @@ fn the_extension_after_shutdown_keeps_the_context_valid() {
         span.in_scope(|| assert!(Context::current().span().span_context().is_valid()));
     });
 }
+
+/// A sampler that makes spans of its own.
+#[derive(Debug, Clone)]
+struct Tracing;
+
+impl ShouldSample for Tracing {
+    fn should_sample(
+        &self,
+        _: Option<&Context>,
+        _: TraceId,
+        _: &str,
+        _: &SpanKind,
+        _: &[KeyValue],
+        _: &[Link],
+    ) -> SamplingResult {
+        tracing::info_span!("of the sampler").in_scope(|| tracing::info!("decided"));
+        SamplingResult {
+            decision: SamplingDecision::RecordAndSample,
+            attributes: Vec::new(),
+            trace_state: TraceState::NONE,
+        }
+    }
+}
+
+#[test]
+fn a_span_that_was_only_touched_kept_its_parent_open_under_a_sampler_that_traces() {
+    let (stack, seen) = stack(|s| s.with_sampler(Sampler::custom(Tracing)));
+    run(&stack, || {
+        tracing::info_span!("parent").in_scope(|| {
+            tracing::info_span!("child").set_attribute("k", "v");
+        });
+    });
+    stack.flush(Duration::from_secs(30)).expect("nothing is lost");
+    let names: Vec<_> = spans(&seen).into_iter().map(|span| span.name).collect();
+    assert!(names.iter().any(|name| name == "parent"), "{names:?}");
+    assert!(names.iter().any(|name| name == "child"), "{names:?}");
+}
+
+#[test]
+fn a_key_that_is_set_again_and_again_took_the_place_of_others() {
+    let (stack, seen) = stack(|s| s);
+    run(&stack, || {
+        let span = tracing::info_span!("work", done = tracing::field::Empty);
+        span.in_scope(|| {
+            for done in 0..1_000 {
+                span.record("done", done);
+            }
+            span.set_attribute("last", true);
+        });
+    });
+    let span = span(&seen, "work");
+    assert_eq!(attribute(&span, "done").as_deref(), Some("999"));
+    assert_eq!(attribute(&span, "last").as_deref(), Some("true"));
+    assert_eq!(span.dropped_attributes_count, 0);
+}
+
+#[test]
+fn attributes_of_a_span_that_is_never_entered_had_no_bound() {
+    let (stack, seen) = stack(|s| s);
+    run(&stack, || {
+        let span = tracing::info_span!("work", n = tracing::field::Empty);
+        for n in 0..5_000 {
+            span.record("n", n);
+        }
+    });
+    let span = span(&seen, "work");
+    assert_eq!(attribute(&span, "n").as_deref(), Some("4999"));
+    assert_eq!((span.attributes.len(), span.dropped_attributes_count), (1, 0));
+}

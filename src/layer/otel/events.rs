@@ -74,6 +74,7 @@ impl Change for OtelEvent {
     fn pending(self, span: &mut Pending) {
         if let Some(status) = self.status
             && (self.is_explicit || span.status == Status::Unset)
+            && span.status != Status::Ok
         {
             span.status = status;
         }

@@ -12,6 +12,9 @@ use tracing::field::{Field, Visit};
 
 use super::state::{Change, Pending};
 
+/// More than any limit that is likely.
+const MOST_PENDING: usize = 1_024;
+
 /// What one recording of fields brings.
 #[derive(Debug)]
 pub(super) struct SpanFields {
@@ -57,6 +60,12 @@ impl SpanFields {
 
 /// Fields that are recorded later.
 impl Change for SpanFields {
+    /// A span that is never entered is started when there are many, and its limits hold from then on.
+    fn fits(&self, pending: &Pending) -> bool {
+        let known = pending.builder.attributes.as_ref().map_or(0, Vec::len);
+        known + self.attributes.len() <= MOST_PENDING
+    }
+
     fn pending(mut self, span: &mut Pending) {
         let builder = &mut span.builder;
         if let Some(name) = self.name {
@@ -65,7 +74,9 @@ impl Change for SpanFields {
         if self.kind.is_some() {
             builder.span_kind = self.kind;
         }
-        if let Some(status) = self.status {
+        if let Some(status) = self.status
+            && span.status != Status::Ok
+        {
             span.status = status;
         }
         builder.attributes.get_or_insert_default().append(&mut self.attributes);

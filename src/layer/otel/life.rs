@@ -20,6 +20,11 @@ pub(super) trait Keeper {
     /// The context of a span whose start the bridge has taken over.
     fn bridged(&self) -> Option<Context>;
 
+    /// The same of a span that is being closed.
+    fn bridged_late(&self) -> Option<Context> {
+        self.bridged()
+    }
+
     /// The span has ended, and the bridge has an entry for it.
     fn forget(&self);
 }
@@ -38,14 +43,14 @@ impl OtelSpan {
                 self.settle(&context, is_recording);
                 Some(context)
             }
-            Start::Bridge => self.bridged_context(keeper),
+            Start::Bridge => self.bridged_context(keeper.bridged()),
             Start::Impossible => None,
         }
     }
 
     #[cold]
-    fn bridged_context(&self, keeper: &impl Keeper) -> Option<Context> {
-        let context = keeper.bridged()?;
+    fn bridged_context(&self, bridged: Option<Context>) -> Option<Context> {
+        let context = bridged?;
         self.settle(&context, context.span().is_recording());
         Some(context)
     }
@@ -73,7 +78,7 @@ impl OtelSpan {
         let mut inner = self.lock();
         if matches!(inner.state, State::Shadowed(_) | State::ShadowStarted) {
             drop(inner);
-            self.bridged_context(keeper);
+            self.bridged_context(keeper.bridged_late());
             inner = self.lock();
         }
         let (pending, context) = inner.close();

@@ -256,6 +256,11 @@ where
         self.layer.bridge.context(self.id)
     }
 
+    #[cold]
+    fn bridged_late(&self) -> Option<OtelContext> {
+        tracing::dispatcher::with_default(&Dispatch::none(), || self.bridged())
+    }
+
     fn forget(&self) {
         self.layer.bridge.close(self.id);
     }
