@@ -9,13 +9,13 @@ use otel_setup::{Exporter, LogFormat, Setup, Stack};
 
 use crate::support::{Said, spans_in};
 
-/// What it does when it is given its resource, a batch, a flush, a shutdown.
-#[derive(Debug, Clone, Copy, Default)]
-struct Bad {
-    resource_panics: bool,
-    payload_panics: bool,
-    flush_fails: bool,
-    shutdown_fails: bool,
+/// What it does wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Bad {
+    ResourcePanics,
+    PayloadPanics,
+    FlushFails,
+    ShutdownFails,
 }
 
 /// Panics when it is dropped.
@@ -31,18 +31,18 @@ impl Drop for Bomb {
 
 impl SpanExporter for Bad {
     async fn export(&self, _: Vec<SpanData>) -> OTelSdkResult {
-        if self.payload_panics {
+        if *self == Self::PayloadPanics {
             std::panic::panic_any(Bomb);
         }
         Ok(())
     }
 
     fn set_resource(&mut self, _: &Resource) {
-        assert!(!self.resource_panics, "no such resource");
+        assert!(*self != Self::ResourcePanics, "no such resource");
     }
 
     fn force_flush(&self) -> OTelSdkResult {
-        if self.flush_fails {
+        if *self == Self::FlushFails {
             Err(OTelSdkError::InternalFailure("disk full".into()))
         } else {
             Ok(())
@@ -50,7 +50,7 @@ impl SpanExporter for Bad {
     }
 
     fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
-        if self.shutdown_fails {
+        if *self == Self::ShutdownFails {
             return Err(OTelSdkError::InternalFailure("disk gone".into()));
         }
         Ok(())
@@ -67,7 +67,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 #[test]
 fn one_that_panics_over_its_resource_took_the_worker_with_it() {
-    let stack = with(Bad { resource_panics: true, ..Bad::default() });
+    let stack = with(Bad::ResourcePanics);
     spans_in(&stack, 100);
     stack.flush(PATIENCE).expect("the spans are exported all the same");
     assert_eq!(stack.stats().exporters[0].exported, 100);
@@ -75,7 +75,7 @@ fn one_that_panics_over_its_resource_took_the_worker_with_it() {
 
 #[test]
 fn a_panic_that_panics_when_it_is_dropped_took_the_worker_with_it() {
-    let stack = with(Bad { payload_panics: true, ..Bad::default() });
+    let stack = with(Bad::PayloadPanics);
     for lost in [10, 20] {
         spans_in(&stack, 10);
         let error = stack.flush(PATIENCE).expect_err("its export panics");
@@ -86,7 +86,7 @@ fn a_panic_that_panics_when_it_is_dropped_took_the_worker_with_it() {
 
 #[test]
 fn a_flush_that_failed_in_the_exporter_was_ok() {
-    let stack = with(Bad { flush_fails: true, ..Bad::default() });
+    let stack = with(Bad::FlushFails);
     spans_in(&stack, 1);
     let error = stack.flush(PATIENCE).expect_err("the disk is full");
     assert_eq!(error.to_string(), "flush: Bad: disk full");
@@ -95,7 +95,7 @@ fn a_flush_that_failed_in_the_exporter_was_ok() {
 
 #[test]
 fn a_shutdown_that_failed_in_the_exporter_was_ok() {
-    let stack = with(Bad { shutdown_fails: true, ..Bad::default() });
+    let stack = with(Bad::ShutdownFails);
     spans_in(&stack, 1);
     let error = stack.shutdown(PATIENCE).expect_err("the disk is gone");
     assert_eq!(error.to_string(), "shutdown: Bad: disk gone");

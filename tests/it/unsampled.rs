@@ -278,11 +278,9 @@ fn the_end_of_an_unsampled_child_was_that_of_its_parent() {
                 child.in_scope(|| child.in_scope(|| assert_is(&current(), &of_root)));
             },
             &|| {
-                child()
-                    .in_scope(|| tracing::info_span!("grandchild").in_scope(current))
-                    .is_valid()
-                    .then_some(())
-                    .expect("it has its ancestor's")
+                let grandchild =
+                    child().in_scope(|| tracing::info_span!("grandchild").in_scope(current));
+                assert_is(&grandchild, &of_root);
             },
             &|| {
                 let child = child();
