@@ -239,7 +239,7 @@ fn a_value_that_is_not_utf8_is_reported_and_unset() {
     assert_eq!(found, ["OTEL_SERVICE_NAME: a value that is not UTF-8; code is used"]);
 }
 
-#[cfg(unix)]
+#[cfg(all(unix, any(feature = "otlp-http", feature = "otlp-grpc")))]
 #[test]
 fn an_endpoint_that_is_not_utf8_left_the_console_without_a_word() {
     use std::os::unix::ffi::OsStringExt as _;
