@@ -269,6 +269,10 @@ impl Setup {
     ///
     /// An unfiltered layer is interested in everything: every callsite of the program is then
     /// enabled. Give it a filter (`with_filter`) to keep disabled spans free.
+    ///
+    /// Where it panics as a span is made, entered, left or closed, the span goes on without it and the
+    /// program too: unwinding from there would leave spans open. Where it panics over an event or a
+    /// record, that unwinds into the program.
     pub fn with_layer(mut self, layer: impl Layer<Registry> + Send + Sync) -> Self {
         self.layers.push(Box::new(layer));
         self

@@ -1,6 +1,7 @@
 //! The user's own layers, as one.
 
 use std::any::TypeId;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tracing::metadata::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
@@ -12,7 +13,20 @@ use tracing_subscriber::registry::Registry;
 use super::UserLayer;
 
 /// A `Vec` of layers, which would not tell them when the stack has become a dispatcher.
+///
+/// A panic that unwound from a span's beginning or end would leave it open, its parents with it, and
+/// its context current: there it stays with the layer that it comes from, and what the panic hook
+/// says of it.
 pub(super) struct UserLayers(pub(super) Vec<UserLayer>);
+
+impl UserLayers {
+    fn each(&self, call: impl Fn(&UserLayer)) {
+        for layer in &self.0 {
+            // the hook has said it
+            let _ = catch_unwind(AssertUnwindSafe(|| call(layer)));
+        }
+    }
+}
 
 impl Layer<Registry> for UserLayers {
     fn on_register_dispatch(&self, dispatch: &Dispatch) {
@@ -40,7 +54,7 @@ impl Layer<Registry> for UserLayers {
     }
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, cx: Context<'_, Registry>) {
-        self.0.on_new_span(attrs, id, cx);
+        self.each(|layer| layer.on_new_span(attrs, id, cx.clone()));
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, cx: Context<'_, Registry>) {
@@ -56,15 +70,15 @@ impl Layer<Registry> for UserLayers {
     }
 
     fn on_enter(&self, id: &Id, cx: Context<'_, Registry>) {
-        self.0.on_enter(id, cx);
+        self.each(|layer| layer.on_enter(id, cx.clone()));
     }
 
     fn on_exit(&self, id: &Id, cx: Context<'_, Registry>) {
-        self.0.on_exit(id, cx);
+        self.each(|layer| layer.on_exit(id, cx.clone()));
     }
 
     fn on_close(&self, id: Id, cx: Context<'_, Registry>) {
-        self.0.on_close(id, cx);
+        self.each(|layer| layer.on_close(id.clone(), cx.clone()));
     }
 
     fn on_id_change(&self, old: &Id, new: &Id, cx: Context<'_, Registry>) {

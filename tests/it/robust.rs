@@ -187,12 +187,17 @@ fn another_layer_that_panics_costs_no_other_span() {
     run(&stack, || {
         for at in 1..=6 {
             call.store(at, Ordering::SeqCst);
-            // a panic on exit or on close comes from a guard's drop, while nothing else unwinds
-            let panicked = catch_unwind(|| work("unlucky"));
-            assert!(panicked.is_err(), "call {at} was never made");
+            tracing::info_span!("around").in_scope(|| {
+                let panicked = catch_unwind(|| work("unlucky"));
+                assert_eq!(call.load(Ordering::SeqCst), 0, "call {at} was never made");
+                assert_eq!(panicked.is_err(), at == 3 || at == 4, "call {at}");
+            });
+            assert!(!Context::current().has_active_span(), "call {at}");
             work("lucky");
         }
     });
+    let around = spans(&seen).into_iter().filter(|span| span.name == "around").count();
+    assert_eq!(around, 6, "those around it end, too");
     let lucky: Vec<_> = spans(&seen).into_iter().filter(|s| s.name == "lucky").collect();
     assert_eq!(lucky.len(), 6);
     for span in &lucky {
