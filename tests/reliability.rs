@@ -7,7 +7,7 @@ fn files(path: &[&str]) -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     match path {
         ["it", file] => match std::fs::read_dir(root.join(format!("tests/it/{file}"))) {
-            Ok(room) => room.map(|entry| entry.expect("it can be read").path()).collect(),
+            Ok(files) => files.map(|entry| entry.expect("it can be read").path()).collect(),
             Err(_) => vec![root.join(format!("tests/it/{file}.rs"))],
         },
         ["pipeline", "tests"] => vec![root.join("src/pipeline/tests/mod.rs")],
