@@ -160,12 +160,12 @@ impl Worker {
                 return Wake::Flush(std::mem::take(&mut state.flushes));
             }
             drop(state);
-            if self.outlet.inlet().ready() {
-                return Wake::Batch;
-            }
             let left = tick.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Wake::Tick;
+            }
+            if self.outlet.inlet().ready() {
+                return Wake::Batch;
             }
             std::thread::park_timeout(left);
         }
@@ -181,12 +181,10 @@ impl Worker {
         }
     }
 
-    /// Exports full batches.
+    /// Exports one batch: then whoever waits for something else has a turn.
     fn export_ready(&mut self) {
-        while self.outlet.inlet().ready() {
-            let batch = self.batch();
-            self.export(batch, None);
-        }
+        let batch = self.batch();
+        self.export(batch, None);
     }
 
     /// Exports what was queued when this was called.

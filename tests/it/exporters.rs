@@ -100,3 +100,44 @@ fn a_shutdown_that_failed_in_the_exporter_was_ok() {
     let error = stack.shutdown(PATIENCE).expect_err("the disk is gone");
     assert_eq!(error.to_string(), "shutdown: Bad: disk gone");
 }
+
+/// Takes its time, as a backend does, and keeps the names.
+#[derive(Debug, Clone, Default)]
+struct Slow(std::sync::Arc<std::sync::Mutex<Vec<String>>>);
+
+impl SpanExporter for Slow {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        std::thread::park_timeout(Duration::from_millis(50));
+        self.0.lock().expect("no panic under it").extend(batch.into_iter().map(|s| s.name.into()));
+        Ok(())
+    }
+}
+
+#[test]
+fn a_worker_that_was_never_out_of_work_answered_no_flush() {
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+    let slow = Slow::default();
+    let setup = Setup::new("busy").with_env(|_| None).with_exporter(Exporter::custom(slow.clone()));
+    let setup = setup.with_log_format(LogFormat::Off).with_diagnostics(Said::default().sink());
+    let (stack, is_over) =
+        (setup.build().expect("these settings are right"), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Relaxed) {
+                if stack.stats().queued() < 4_000 {
+                    spans_in(&stack, 1_000);
+                }
+            }
+        });
+        while stack.stats().queued() < 2_000 {
+            std::thread::yield_now();
+        }
+        let marker = || tracing::info_span!("marker").in_scope(|| {});
+        tracing::dispatcher::with_default(stack.dispatch(), marker);
+        let flushed = stack.flush(PATIENCE);
+        is_over.store(true, Relaxed);
+        flushed.expect("what was queued at the flush is exported");
+    });
+    assert!(slow.0.lock().expect("no panic under it").iter().any(|name| name == "marker"));
+}

@@ -305,3 +305,37 @@ fn the_end_of_an_unsampled_child_was_that_of_its_parent() {
 fn of_root_of(child: &Span) -> SpanContext {
     child.context().span().span_context().clone()
 }
+
+#[test]
+fn a_span_made_where_another_was_entered_again_had_no_context_or_a_strangers() {
+    let (stack, seen) = nothing_sampled();
+    run(&stack, || {
+        let outer = tracing::info_span!(parent: None, "outer");
+        let other = tracing::info_span!(parent: None, "other");
+        let of_outer = outer.in_scope(current);
+        let of_other = other.in_scope(current);
+        let child = tracing::info_span!(parent: &outer, "child");
+        for again in [&outer, &child] {
+            outer.in_scope(|| {
+                again.in_scope(|| {
+                    other.in_scope(|| {
+                        assert_is(&current(), &of_other);
+                        again.in_scope(|| {
+                            let inside = tracing::info_span!("inside");
+                            assert_is(inside.context().span().span_context(), &of_outer);
+                            let dispatch = stack.dispatch().clone();
+                            let work = move || inside.in_scope(current);
+                            let elsewhere = std::thread::spawn(move || {
+                                tracing::dispatcher::with_default(&dispatch, work)
+                            });
+                            assert_is(&elsewhere.join().expect("no panic"), &of_outer);
+                        });
+                        assert_is(&current(), &of_other);
+                    });
+                });
+            });
+        }
+        assert!(!current().is_valid());
+    });
+    assert!(spans(&seen).is_empty());
+}

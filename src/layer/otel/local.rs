@@ -29,6 +29,9 @@ pub(super) struct Entry {
     pub(super) unsampled: Option<SpanId>,
     /// `None`: the context was current before.
     pub(super) guard: Option<ContextGuard>,
+    /// It was entered already. The registry takes another span for the innermost, so those that are
+    /// made inside find their context in a state of their own.
+    pub(super) is_again: bool,
 }
 
 struct Local {
@@ -110,10 +113,11 @@ pub(super) fn spare(mut span: Arc<OtelSpan>) {
 }
 
 #[inline]
-pub(super) fn push(entry: Entry) {
+pub(super) fn push(mut entry: Entry) {
     // where it cannot be kept its guard ends at once
     let _ = with(|local| {
         local.take_over();
+        entry.is_again = local.entered.iter().any(|entered| entered.key == entry.key);
         entry.tell();
         local.entered.push(entry);
     });
@@ -130,7 +134,7 @@ pub(super) struct Left {
 pub(super) fn leave(key: Key, tell: impl FnOnce(&OtelSpan)) -> Option<Left> {
     with(|local| {
         local.take_over();
-        let Entry { span, unsampled, guard, .. } = match local.entered.last() {
+        let Entry { span, unsampled, guard, is_again, .. } = match local.entered.last() {
             Some(top) if top.key == key => local.entered.pop()?,
             _ => remove(&mut local.entered, key)?,
         };
@@ -140,7 +144,9 @@ pub(super) fn leave(key: Key, tell: impl FnOnce(&OtelSpan)) -> Option<Left> {
         }
         let Some(span) = span else {
             // a span without state is unsampled
-            if let Some(unsampled) = unsampled {
+            if let Some(unsampled) = unsampled
+                && !is_again
+            {
                 quiet::left(key.layer, key.span, unsampled);
             }
             return Some(Left { _guard: guard, _recent_before: None });
@@ -205,7 +211,8 @@ impl Local {
         quiet::take(|layer, unsampled, span| {
             let key = Key { layer, span };
             let unsampled = Some(unsampled);
-            self.entered.push(Entry { key, span: None, unsampled, guard: None });
+            let (span, guard, is_again) = (None, None, false);
+            self.entered.push(Entry { key, span, unsampled, guard, is_again });
         });
     }
 }
@@ -215,8 +222,10 @@ impl Entry {
     #[inline]
     fn tell(&self) {
         match self.unsampled {
-            Some(unsampled) => quiet::set(self.key.layer, self.key.span, unsampled),
-            None => quiet::set_none(),
+            Some(unsampled) if !self.is_again => {
+                quiet::set(self.key.layer, self.key.span, unsampled);
+            }
+            _ => quiet::set_none(),
         }
     }
 }
