@@ -18,12 +18,13 @@ use axum::Router;
 use axum::http::HeaderMap;
 use axum::routing::get;
 use opentelemetry::baggage::BaggageExt as _;
+use opentelemetry::context::FutureExt as _;
 use opentelemetry::trace::{
     SpanContext, SpanId, SpanKind, TraceContextExt as _, TraceFlags, TraceId,
 };
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SpanData};
-use otel_setup::propagation::{HeaderInjector, Propagator, TextMapPropagator as _};
+use otel_setup::propagation::Propagator;
 use otel_setup::reqwest::ClientMiddleware;
 use otel_setup::{LogFormat, Setup, Stack};
 use port::reserved_port;
@@ -137,11 +138,10 @@ fn ask(stack: &Stack, url: &str) -> String {
         runtime.expect("a runtime can be had").block_on(async {
             let middleware = ClientMiddleware::new().with_propagator(stack.propagator());
             let client = ClientBuilder::new(reqwest::Client::new()).with(middleware).build();
-            let mut baggage = HeaderMap::new();
-            let user = Context::new().with_baggage([KeyValue::new("user", "alice")]);
-            Propagator::baggage().inject_context(&user, &mut HeaderInjector(&mut baggage));
-            let request = client.get(url).headers(baggage);
-            request.send().await.expect("it answers").text().await.expect("it is text")
+            // of the context: what a request has of its own is an earlier hop's
+            let user = Context::current().with_baggage([KeyValue::new("user", "alice")]);
+            let answer = client.get(url).send().with_context(user).await.expect("it answers");
+            answer.text().await.expect("it is text")
         })
     })
 }
