@@ -31,7 +31,7 @@ pub(super) struct Entry {
     pub(super) guard: Option<ContextGuard>,
     /// It was entered already. The registry takes another span for the innermost, so those that are
     /// made inside find their context in a state of their own.
-    pub(super) is_again: bool,
+    is_again: bool,
 }
 
 struct Local {
@@ -211,13 +211,23 @@ impl Local {
         quiet::take(|layer, unsampled, span| {
             let key = Key { layer, span };
             let unsampled = Some(unsampled);
-            let (span, guard, is_again) = (None, None, false);
-            self.entered.push(Entry { key, span, unsampled, guard, is_again });
+            self.entered.push(Entry::new(key, None, unsampled, None));
         });
     }
 }
 
 impl Entry {
+    /// Entered for the first time, until [`push`] finds otherwise.
+    #[inline]
+    pub(super) fn new(
+        key: Key,
+        span: Option<Arc<OtelSpan>>,
+        unsampled: Option<SpanId>,
+        guard: Option<ContextGuard>,
+    ) -> Self {
+        Self { key, span, unsampled, guard, is_again: false }
+    }
+
     /// Tells `quiet` that this is what was entered last.
     #[inline]
     fn tell(&self) {

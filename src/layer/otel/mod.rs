@@ -144,7 +144,7 @@ where
         }
         if let Some(unsampled) = quiet::inherits(key.layer, key.span) {
             let unsampled = Some(unsampled);
-            return local::push(Entry { key, span: None, unsampled, guard: None, is_again: false });
+            return local::push(Entry::new(key, None, unsampled, None));
         }
         if let Some(span) = self.find(id) {
             if let Some(context) = span.context(&self.keeper(id)) {
@@ -156,7 +156,7 @@ where
             // its context alone: what happens to this span does not happen to the ancestor
             let unsampled = local_unsampled(&context);
             let guard = Some(context.attach());
-            local::push(Entry { key, span: None, unsampled, guard, is_again: false });
+            local::push(Entry::new(key, None, unsampled, guard));
         }
     }
 
@@ -170,7 +170,7 @@ where
         }
         let unsampled = local_unsampled(&context);
         let guard = Some(context.attach());
-        local::push(Entry { key, span: Some(span), unsampled, guard, is_again: false });
+        local::push(Entry::new(key, Some(span), unsampled, guard));
     }
 
     #[inline(never)]
