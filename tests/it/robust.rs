@@ -512,6 +512,7 @@ fn attributes_of_a_span_that_is_never_entered_had_no_bound() {
         for n in 0..5_000 {
             span.record("n", n);
         }
+        assert_eq!(stack.stats().started, 1, "it is started for them, and has limits then");
     });
     let span = span(&seen, "work");
     assert_eq!(attribute(&span, "n").as_deref(), Some("4999"));
