@@ -87,12 +87,18 @@ fn parse(value: &str) -> Option<Parent> {
 }
 
 fn traceparent(span: &SpanContext) -> String {
-    let mut text = *b"00-................................-................-..";
-    hex::write(&span.trace_id().to_bytes(), &mut text[3..35]);
-    hex::write(&span.span_id().to_bytes(), &mut text[36..52]);
-    hex::write(&[(span.trace_flags() & KNOWN_FLAGS).to_u8()], &mut text[53..]);
-    str::from_utf8(&text).expect("digits and dashes are ASCII").to_owned()
+    let mut text = Words(*b"00-................................-................-..         ");
+    let flags = [(span.trace_flags() & KNOWN_FLAGS).to_u8()];
+    text.0[3..35].copy_from_slice(hex::digits(span.trace_id().to_bytes()).as_flattened());
+    text.0[36..52].copy_from_slice(hex::digits(span.span_id().to_bytes()).as_flattened());
+    text.0[53..LENGTH].copy_from_slice(hex::digits(flags).as_flattened());
+    let text = str::from_utf8(&text.0).expect("digits and dashes are ASCII");
+    text[..LENGTH].to_owned()
 }
+
+/// Whole words of text, which is looked over a word at a time.
+#[repr(align(8))]
+struct Words([u8; 64]);
 
 const TRACEPARENT: Header = Header::new(":traceparent");
 const TRACESTATE: Header = Header::new(":::::::tracestate");
