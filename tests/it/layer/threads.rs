@@ -1,15 +1,16 @@
 //! Spans in several threads, in several stacks, and out of order.
 
-use std::sync::{Barrier, mpsc};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Barrier, Mutex, mpsc};
 use std::thread;
 
 use opentelemetry::Context;
 use opentelemetry::trace::{
-    Span as _, SpanId, TraceContextExt as _, Tracer as _, TracerProvider as _,
+    Span as _, SpanContext, SpanId, TraceContextExt as _, Tracer as _, TracerProvider as _,
 };
 use tracing::Span;
+use tracing::span::Id;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
-
 use crate::support::{span, spans};
 use crate::{run, stack};
 
@@ -177,4 +178,36 @@ fn a_context_of_another_thread_is_the_parent_here() {
     let there = span(&seen, "there").span_context.span_id();
     assert_eq!(span(&seen, "here").parent_span_id, there);
     assert_eq!(span(&seen, "native").parent_span_id, there);
+}
+
+/// One that closed meanwhile got the data of whichever span had the place next.
+#[test]
+fn a_context_asked_for_by_an_id_alone_was_that_of_another_span() {
+    let (stack, _seen) = stack(|s| s);
+    let (asked, done) = (Mutex::new(None::<(Id, SpanContext)>), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !done.load(Relaxed) {
+                    let Some((id, own)) = asked.lock().expect("no panic").clone() else { continue };
+                    let got = tracing_opentelemetry::get_otel_context(&id, stack.dispatch());
+                    let got = got.map(|context| context.span().span_context().clone());
+                    if let Some(got) = got.filter(SpanContext::is_valid) {
+                        assert_eq!(got.span_id(), own.span_id());
+                    }
+                }
+            });
+        }
+        scope.spawn(|| {
+            run(&stack, || {
+                for _ in 0..20_000 {
+                    let span = tracing::info_span!("short");
+                    let own = span.context().span().span_context().clone();
+                    let id = span.id().expect("it is enabled");
+                    *asked.lock().expect("no panic") = Some((id, own));
+                }
+            });
+            done.store(true, Relaxed);
+        });
+    });
 }

@@ -186,12 +186,12 @@ impl Keeper for Bridged {
 }
 
 impl Stock for Bridged {
-    fn make(&self, parent: Context) -> Option<Id> {
+    fn make(&self, parent: Context) -> Option<std::sync::Arc<Id>> {
         let mut shadow = self.shadow.lock();
         let id = shadow.len() as u64 + 1;
         let data = Data::Builder { builder: SpanBuilder::default(), parent };
         shadow.insert(id, Arc::new(Mutex::new(data)));
-        Some(Id::from_u64(id))
+        Some(std::sync::Arc::new(Id::from_u64(id)))
     }
 
     fn start(&self) {

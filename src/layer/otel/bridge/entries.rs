@@ -1,6 +1,7 @@
 //! Which real spans have data in the shadow, and under which id.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use tracing::span::Id;
 
@@ -23,18 +24,18 @@ struct Shard {
 }
 
 pub(super) struct Entry {
-    /// Of the data in the shadow.
-    pub(super) id: Id,
+    /// Of the data in the shadow; whoever has it in hand holds it.
+    pub(super) id: Arc<Id>,
     pub(super) is_stateless: bool,
 }
 
 impl Entries {
-    pub(super) fn known(&self, real: &Id) -> Option<Id> {
+    pub(super) fn known(&self, real: &Id) -> Option<Arc<Id>> {
         self.shard(real).entries.lock().get(&real.into_u64()).map(|entry| entry.id.clone())
     }
 
     /// Makes the entry of a span that has none, unless another thread has meanwhile.
-    pub(super) fn make(&self, real: &Id, make: impl FnOnce() -> Option<Entry>) -> Option<Id> {
+    pub(super) fn make(&self, real: &Id, make: impl FnOnce() -> Option<Entry>) -> Option<Arc<Id>> {
         let shard = self.shard(real);
         let _making = shard.making.lock();
         if let Some(known) = self.known(real) {
@@ -49,7 +50,7 @@ impl Entries {
         Some(id)
     }
 
-    pub(super) fn remove(&self, real: &Id) -> Option<Id> {
+    pub(super) fn remove(&self, real: &Id) -> Option<Arc<Id>> {
         let entry = self.shard(real).entries.lock().remove(&real.into_u64())?;
         if entry.is_stateless {
             self.stateless.fetch_sub(1, Relaxed);

@@ -17,7 +17,7 @@ use crate::sync::thread;
 pub(super) trait Stock {
     /// Makes its data of the span, which is to have this parent unless it is given another; the
     /// data's id.
-    fn make(&self, parent: Context) -> Option<Id>;
+    fn make(&self, parent: Context) -> Option<Arc<Id>>;
 
     /// Has it start what it has made.
     fn start(&self);
@@ -47,7 +47,7 @@ pub(super) fn hand_over(
     real: &Id,
     found: &Found,
     stock: &impl Stock,
-) -> Option<Id> {
+) -> Option<Arc<Id>> {
     let id = entries.make(real, || {
         let (is_stateless, parent) = match found {
             Found::Own(span) => (false, take_over(span)?),

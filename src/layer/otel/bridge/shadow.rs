@@ -12,7 +12,9 @@ use tracing::metadata::Kind;
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::Interest;
 use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
-use tracing_subscriber::registry::{LookupSpan, Registry};
+use tracing_subscriber::registry::{
+    Extensions, ExtensionsMut, LookupSpan, Registry, SpanData,
+};
 
 use super::super::inside::Inside;
 use super::handover::{Stock, hand_over};
@@ -23,8 +25,9 @@ pub(crate) struct Shadow<S: 'static> {
     /// Where the stock layer keeps its data.
     registry: Registry,
     /// Places for data that are free again. A registry clears nothing while a span of any registry
-    /// is being closed on the thread, which is when data is dropped here.
-    spare: Mutex<Vec<Id>>,
+    /// is being closed on the thread, which is when data is dropped here. One that somebody has in
+    /// hand just now, by a bare id, is not for another span yet.
+    spare: Mutex<Vec<Arc<Id>>>,
     /// Stands for spans that we know nothing of: stock code panics where there is none.
     nothing: Id,
     link: Arc<Link<S>>,
@@ -44,7 +47,7 @@ where
 
     /// Makes the stock layer's data of a real span.
     #[cold]
-    fn materialise(&self, id: &Id) -> Option<Id> {
+    fn materialise(&self, id: &Id) -> Option<Arc<Id>> {
         let dispatch = self.link.dispatch()?;
         let found = find::<S>(&self.link.core, &dispatch, id)?;
         // for this thread alone, until there is an entry
@@ -53,8 +56,17 @@ where
             &self.link.entries,
             id,
             &found,
-            &StockOf::<S> { stack: dispatch.downcast_ref()?, dispatch: &dispatch, id },
+            &StockOf { shadow: self, stack: dispatch.downcast_ref()?, dispatch: &dispatch, id },
         )
+    }
+
+    fn place(&self, attrs: &Attributes<'_>) -> Arc<Id> {
+        let mut spare = self.spare.lock();
+        if let Some(free) = spare.iter_mut().rposition(|place| Arc::get_mut(place).is_some()) {
+            return spare.swap_remove(free);
+        }
+        drop(spare);
+        Arc::new(self.registry.new_span(attrs))
     }
 }
 
@@ -73,6 +85,7 @@ where
 
 /// The stock layer, for one span.
 struct StockOf<'a, S: 'static> {
+    shadow: &'a Shadow<S>,
     stack: &'a ShadowStack<S>,
     dispatch: &'a Dispatch,
     id: &'a Id,
@@ -82,13 +95,18 @@ impl<S> Stock for StockOf<'_, S>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    fn make(&self, parent: Context) -> Option<Id> {
+    fn make(&self, parent: Context) -> Option<Arc<Id>> {
         let _parent = parent.attach();
         let field = METADATA.fields().field(REAL_ID)?;
         let real = self.id.into_u64().cast_signed();
         let values = [(&field, Some(&real as &dyn Value))];
-        self.stack.new_span(&Attributes::new(&METADATA, &METADATA.fields().value_set(&values)));
-        InMaking::made()
+        let values = METADATA.fields().value_set(&values);
+        let attrs = Attributes::new(&METADATA, &values);
+        let data = self.shadow.place(&attrs);
+        // until there is an entry
+        InMaking::make(&data);
+        self.stack.new_span(&attrs);
+        Some(data)
     }
 
     fn start(&self) {
@@ -100,7 +118,7 @@ where
     }
 }
 
-/// What this thread is making an entry for, and the entry once there is one.
+/// What this thread is making an entry for, and the entry's data once there is some.
 #[derive(Clone, Copy)]
 struct Making {
     real: u64,
@@ -121,8 +139,9 @@ impl InMaking {
         Self(MAKING.replace(Some(Making { real: id.into_u64(), made })))
     }
 
-    fn made() -> Option<Id> {
-        MAKING.get()?.made.map(Id::from_non_zero_u64)
+    fn make(data: &Id) {
+        let made = Some(data.into_non_zero_u64());
+        MAKING.set(MAKING.get().map(|making| Making { made, ..making }));
     }
 }
 
@@ -140,12 +159,9 @@ where
         true
     }
 
-    fn new_span(&self, attrs: &Attributes<'_>) -> Id {
-        let spare = self.spare.lock().pop();
-        let id = spare.unwrap_or_else(|| self.registry.new_span(attrs));
-        let Some(making) = MAKING.get() else { return id };
-        MAKING.set(Some(Making { made: Some(id.into_non_zero_u64()), ..making }));
-        Id::from_u64(making.real)
+    /// Has nothing to make: the data of the span that this thread is making has its place.
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        MAKING.get().map_or_else(|| self.nothing.clone(), |making| Id::from_u64(making.real))
     }
 
     fn record(&self, _: &Id, _: &Record<'_>) {}
@@ -168,17 +184,50 @@ impl<'a, S> LookupSpan<'a> for Shadow<S>
 where
     S: Subscriber + for<'b> LookupSpan<'b>,
 {
-    type Data = <Registry as LookupSpan<'a>>::Data;
+    type Data = InHand<'a>;
 
     fn span_data(&'a self, id: &Id) -> Option<Self::Data> {
         let in_making = MAKING.get().filter(|making| making.real == id.into_u64());
-        let data = match in_making {
-            Some(making) => making.made.map(Id::from_non_zero_u64),
-            // a sampler that asks for the span it is asked about would wait for itself
-            None if Inside::is_sdk() => None,
-            None => self.link.entries.known(id).or_else(|| self.materialise(id)),
-        };
-        self.registry.span_data(data.as_ref().unwrap_or(&self.nothing))
+        if let Some(making) = in_making {
+            let made = making.made.map(Id::from_non_zero_u64);
+            let data = self.registry.span_data(made.as_ref().unwrap_or(&self.nothing))?;
+            return Some(InHand { data, _held: None });
+        }
+        // a sampler that asks for the span it is asked about would wait for itself
+        let is_askable = !Inside::is_sdk();
+        let held = is_askable
+            .then(|| self.link.entries.known(id).or_else(|| self.materialise(id)))
+            .flatten();
+        let data = self.registry.span_data(held.as_deref().unwrap_or(&self.nothing))?;
+        Some(InHand { data, _held: held })
+    }
+}
+
+/// The stock layer's data of a span, which is not another span's meanwhile.
+pub(crate) struct InHand<'a> {
+    data: <Registry as LookupSpan<'a>>::Data,
+    _held: Option<Arc<Id>>,
+}
+
+impl<'a> SpanData<'a> for InHand<'a> {
+    fn id(&self) -> Id {
+        self.data.id()
+    }
+
+    fn metadata(&self) -> &'static Metadata<'static> {
+        self.data.metadata()
+    }
+
+    fn parent(&self) -> Option<&Id> {
+        self.data.parent()
+    }
+
+    fn extensions(&self) -> Extensions<'_> {
+        self.data.extensions()
+    }
+
+    fn extensions_mut(&self) -> ExtensionsMut<'_> {
+        self.data.extensions_mut()
     }
 }
 
