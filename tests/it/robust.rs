@@ -518,3 +518,17 @@ fn attributes_of_a_span_that_is_never_entered_had_no_bound() {
     assert_eq!(attribute(&span, "n").as_deref(), Some("4999"));
     assert_eq!((span.attributes.len(), span.dropped_attributes_count), (1, 0));
 }
+
+#[test]
+fn what_a_span_that_is_never_entered_follows_had_no_bound() {
+    let (stack, seen) = stack(|s| s);
+    run(&stack, || {
+        let (span, cause) = (tracing::info_span!("work"), tracing::info_span!("cause"));
+        for _ in 0..1_000 {
+            span.follows_from(&cause);
+        }
+        assert_eq!(stack.stats().started, 2, "it is started for them, and has limits then");
+    });
+    let span = span(&seen, "work");
+    assert_eq!((span.links.len(), span.links.dropped_count), (128, 872));
+}

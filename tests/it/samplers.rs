@@ -13,6 +13,7 @@ use opentelemetry_sdk::trace::{
 use otel_setup::{Sampler, SpanMatch, SpanParent};
 use rand::rngs::SmallRng;
 use rand::{RngCore as _, SeedableRng as _};
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use crate::support::{Said, span, spans, with_variables};
 use crate::{run, stack};
@@ -386,6 +387,18 @@ fn samplers_describe_themselves() {
 /// The flags of the current span.
 fn flags() -> u8 {
     Context::current().span().span_context().trace_flags().to_u8()
+}
+
+#[test]
+fn a_root_that_was_touched_before_its_start_is_said_to_be_random() {
+    let (stack, seen) = stack(|s| s);
+    run(&stack, || {
+        let root = tracing::info_span!("root");
+        root.add_link(parent(7, 0x01, true, "").span().span_context().clone());
+        root.in_scope(|| assert_eq!(flags(), 0x03));
+    });
+    let root = spans(&seen).pop().expect("it has ended");
+    assert_eq!((root.span_context.trace_flags().to_u8(), root.links.len()), (0x03, 1));
 }
 
 #[test]

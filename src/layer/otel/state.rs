@@ -190,6 +190,10 @@ pub(super) trait Change {
 pub(super) struct LinkTo(pub(super) SpanContext);
 
 impl Change for LinkTo {
+    fn fits(&self, pending: &Pending) -> bool {
+        pending.builder.links.as_ref().is_none_or(|links| links.len() < MOST_PENDING)
+    }
+
     fn pending(self, span: &mut Pending) {
         span.builder.links.get_or_insert_default().push(Link::with_context(self.0));
     }
@@ -249,3 +253,7 @@ impl Timings {
         i64::try_from(lap.as_nanos()).unwrap_or(i64::MAX)
     }
 }
+
+/// As many links as a span may have by default. With more it is started, and then the SDK bounds and
+/// counts them.
+const MOST_PENDING: usize = 128;

@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Barrier, Mutex, mpsc};
 use std::thread;
 
+use crate::support::{span, spans};
+use crate::{run, stack};
 use opentelemetry::Context;
 use opentelemetry::trace::{
     Span as _, SpanContext, SpanId, TraceContextExt as _, Tracer as _, TracerProvider as _,
@@ -11,8 +13,6 @@ use opentelemetry::trace::{
 use tracing::Span;
 use tracing::span::Id;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
-use crate::support::{span, spans};
-use crate::{run, stack};
 
 #[test]
 fn a_span_in_two_threads_at_once_ends_once() {

@@ -12,9 +12,7 @@ use tracing::metadata::Kind;
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::Interest;
 use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
-use tracing_subscriber::registry::{
-    Extensions, ExtensionsMut, LookupSpan, Registry, SpanData,
-};
+use tracing_subscriber::registry::{Extensions, ExtensionsMut, LookupSpan, Registry, SpanData};
 
 use super::super::inside::Inside;
 use super::handover::{Stock, hand_over};

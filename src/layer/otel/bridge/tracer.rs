@@ -5,9 +5,10 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use opentelemetry::trace::{Span, SpanBuilder, SpanContext, Status, TraceContextExt as _, Tracer};
+use opentelemetry::trace::{
+    Span, SpanBuilder, SpanContext, SpanRef, Status, TraceContextExt as _, Tracer,
+};
 use opentelemetry::{Context, KeyValue, Value};
-use opentelemetry_sdk::trace::Span as SdkSpan;
 use tracing::Subscriber;
 use tracing::span::Id;
 use tracing_subscriber::registry::LookupSpan;
@@ -32,9 +33,16 @@ impl<S> BridgeTracer<S> {
 #[derive(Debug)]
 pub(crate) enum BridgeSpan {
     /// The one span there is: started here.
-    Real(Box<SdkSpan>),
+    Real(Context, SpanContext),
     /// Another name for a span that had started, or that is not recorded.
     Proxy(Context, SpanContext),
+}
+
+impl BridgeSpan {
+    fn span(&self) -> SpanRef<'_> {
+        let (Self::Real(context, _) | Self::Proxy(context, _)) = self;
+        context.span()
+    }
 }
 
 impl<S> BridgeTracer<S>
@@ -62,11 +70,9 @@ where
             Some(Own::Pending(Pending { mut builder, status, .. })) => {
                 merge(&mut builder, added);
                 let _inside = Inside::sdk();
-                let mut span = self.link.core.tracer.sdk().build_with_context(builder, parent);
-                if status != Status::Unset {
-                    span.set_status(status);
-                }
-                BridgeSpan::Real(Box::new(span))
+                let (context, _) = self.link.core.tracer.start(builder, parent, status);
+                let span_context = context.span().span_context().clone();
+                BridgeSpan::Real(context, span_context)
             }
             Some(Own::Has(context)) => {
                 let span_context = context.span().span_context().clone();
@@ -92,64 +98,41 @@ impl Span for BridgeSpan {
     where
         T: Into<Cow<'static, str>>,
     {
-        match self {
-            Self::Real(span) => span.add_event_with_timestamp(name, at, attributes),
-            Self::Proxy(context, _) => {
-                context.span().add_event_with_timestamp(name, at, attributes);
-            }
-        }
+        self.span().add_event_with_timestamp(name, at, attributes);
     }
 
     fn span_context(&self) -> &SpanContext {
-        match self {
-            Self::Real(span) => span.span_context(),
-            Self::Proxy(_, context) => context,
-        }
+        let (Self::Real(_, context) | Self::Proxy(_, context)) = self;
+        context
     }
 
     fn is_recording(&self) -> bool {
-        match self {
-            Self::Real(span) => span.is_recording(),
-            Self::Proxy(context, _) => context.span().is_recording(),
-        }
+        self.span().is_recording()
     }
 
     fn set_attribute(&mut self, attribute: KeyValue) {
-        match self {
-            Self::Real(span) => span.set_attribute(attribute),
-            Self::Proxy(context, _) => context.span().set_attribute(attribute),
-        }
+        self.span().set_attribute(attribute);
     }
 
     fn set_status(&mut self, status: Status) {
-        match self {
-            Self::Real(span) => span.set_status(status),
-            Self::Proxy(context, _) => context.span().set_status(status),
-        }
+        self.span().set_status(status);
     }
 
     fn update_name<T>(&mut self, name: T)
     where
         T: Into<Cow<'static, str>>,
     {
-        match self {
-            Self::Real(span) => span.update_name(name),
-            Self::Proxy(context, _) => context.span().update_name(name),
-        }
+        self.span().update_name(name);
     }
 
     fn add_link(&mut self, to: SpanContext, attributes: Vec<KeyValue>) {
-        match self {
-            Self::Real(span) => span.add_link(to, attributes),
-            Self::Proxy(context, _) => context.span().add_link(to, attributes),
-        }
+        self.span().add_link(to, attributes);
     }
 
     /// The end of a proxy is not the span's.
     fn end_with_timestamp(&mut self, at: SystemTime) {
-        match self {
-            Self::Real(span) => span.end_with_timestamp(at),
-            Self::Proxy(..) => {}
+        if let Self::Real(context, _) = self {
+            context.span().end_with_timestamp(at);
         }
     }
 }
