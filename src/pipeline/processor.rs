@@ -58,7 +58,19 @@ impl Processor {
     #[inline]
     fn put_back(slot: Slot) {
         // a thread that is ending leaves its buffer to the next sweep
-        let _ = LAST.try_with(|last| last.set(Some(slot)));
+        let _ = LAST.try_with(|last| {
+            let other = last.replace(Some(slot));
+            if other.is_some() {
+                Self::set_aside(other);
+            }
+        });
+    }
+
+    /// What the thread has used meanwhile.
+    #[cold]
+    #[inline(never)]
+    fn set_aside(other: Option<Slot>) {
+        let _ = OTHERS.try_with(|slots| slots.borrow_mut().extend(other));
     }
 
     #[cold]
@@ -85,6 +97,17 @@ impl Processor {
         if self.core.end_in_child() {
             let line = format!("otel-setup: error: spans are dropped: {FORKED}\n");
             let _ = rustix::io::write(std::io::stderr(), line.as_bytes());
+        }
+    }
+
+    #[inline]
+    fn count_start(&self) {
+        match self.take() {
+            Some(slot) => {
+                slot.buffer.start();
+                Self::put_back(slot);
+            }
+            None => self.shared.start_shared(),
         }
     }
 
@@ -126,11 +149,8 @@ impl SpanSink for Processor {
     fn started(&self) {
         if self.core.is_forked() {
             self.core.start_in_child();
-        } else if let Some(slot) = self.take() {
-            slot.buffer.start();
-            Self::put_back(slot);
         } else {
-            self.shared.start_shared();
+            self.count_start();
         }
     }
 
