@@ -47,7 +47,8 @@ impl Tracer {
     /// Starts a span: its context, and whether it is recorded.
     ///
     /// Code of others runs here: the sampler, and processors.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "a builder and a span would go through memory")]
+    #[inline(always)]
     pub(crate) fn start(
         &self,
         builder: SpanBuilder,
@@ -61,6 +62,18 @@ impl Tracer {
             },
             None => self.start_sdk(builder, parent, status),
         }
+    }
+
+    /// As [`start`](Self::start), for a span that starts in no hurry.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn start_aside(
+        &self,
+        builder: SpanBuilder,
+        parent: &Context,
+        status: Status,
+    ) -> (Context, bool) {
+        self.start(builder, parent, status)
     }
 
     #[cold]

@@ -70,7 +70,7 @@ where
             Some(Own::Pending(Pending { mut builder, status, .. })) => {
                 merge(&mut builder, added);
                 let _inside = Inside::sdk();
-                let (context, _) = self.link.core.tracer.start(builder, parent, status);
+                let (context, _) = self.link.core.tracer.start_aside(builder, parent, status);
                 let span_context = context.span().span_context().clone();
                 BridgeSpan::Real(context, span_context)
             }
