@@ -3,7 +3,8 @@
 //!
 //! `cargo bench --bench propagation` prints instructions (needs valgrind) and nanoseconds, and fails
 //! when a bound on the instructions is broken. The carrier is the same for both: first one that costs
-//! next to nothing, so that the propagators are all there is, then the headers of a request.
+//! next to nothing, so that the propagators are all there is, then the headers of a request. In the
+//! last rows each has the carrier of its own that it is used with: the SDK's is opentelemetry-http's.
 
 #[path = "support/callgrind.rs"]
 mod callgrind;
@@ -27,11 +28,12 @@ fn main() -> ExitCode {
     if !std::env::args().any(|argument| argument == "--bench") {
         // `cargo test --benches`: that the work runs is all there is to see
         for case in CASES {
-            work(case, &Propagator::trace_context(), 1);
+            work(case, Whose::Ours, 1);
+            work(case, Whose::Sdk, 1);
         }
         return ExitCode::SUCCESS;
     }
-    println!("{:<30}{:>15}{:>15}{:>8}", "instructions, (ns)", "ours", "sdk", "ratio");
+    println!("{:<34}{:>15}{:>15}{:>8}", "instructions, (ns)", "ours", "sdk", "ratio");
     let mut all_hold = true;
     for (case, times) in CASES.iter().zip(times()) {
         match row(case, times) {
@@ -57,7 +59,7 @@ fn row(case: &Case, [our_time, sdk_time]: [f64; 2]) -> Result<bool, String> {
     let cell = |count: f64, time: f64| format!("{count:.0} ({time:.0})");
     let (our_cell, sdk_cell) = (cell(ours, our_time), cell(sdk, sdk_time));
     println!(
-        "{:<30}{our_cell:>15}{sdk_cell:>15}{ratio:>8.2}  at most {:.2}",
+        "{:<34}{our_cell:>15}{sdk_cell:>15}{ratio:>8.2}  at most {:.2}",
         case.name, case.bound
     );
     Ok(ratio <= case.bound)
@@ -66,14 +68,12 @@ fn row(case: &Case, [our_time, sdk_time]: [f64; 2]) -> Result<bool, String> {
 /// Nanoseconds an operation takes, ours and the SDK's, for each case: the median of rounds in which
 /// all take their turn.
 fn times() -> Vec<[f64; 2]> {
-    let (ours, sdk) = (Propagator::trace_context(), TraceContextPropagator::new());
-    let propagators: [&dyn TextMapPropagator; 2] = [&ours, &sdk];
     let mut rounds = vec![[const { Vec::new() }; 2]; CASES.len()];
     for _ in 0..ROUNDS {
         for (case, rounds) in CASES.iter().zip(&mut rounds) {
-            for (propagator, round) in propagators.iter().zip(rounds) {
+            for (whose, round) in [Whose::Ours, Whose::Sdk].into_iter().zip(rounds) {
                 let start = Instant::now();
-                work(case, *propagator, OPERATIONS.into());
+                work(case, whose, OPERATIONS.into());
                 round.push(start.elapsed().as_secs_f64() * 1e9 / f64::from(OPERATIONS));
             }
         }
@@ -90,25 +90,38 @@ fn child(case: &str) {
     let count = std::env::var(COUNT).expect("the parent names a count");
     let count = count.parse().expect("the parent's count is a number");
     match std::env::var(WHOSE).as_deref() {
-        Ok("ours") => work(case, &Propagator::trace_context(), count),
-        _ => work(case, &TraceContextPropagator::new(), count),
+        Ok("ours") => work(case, Whose::Ours, count),
+        _ => work(case, Whose::Sdk, count),
     }
 }
 
-fn work(case: &Case, propagator: &dyn TextMapPropagator, count: u64) {
-    if case.is_request {
-        let mut headers = request(case);
-        let context = propagator.extract(&HeaderExtractor(&headers));
-        if case.writes {
-            for _ in 0..count {
-                // in place of what the last one wrote
-                let mut carrier = HeaderInjector(black_box(&mut headers));
-                propagator.inject_context(black_box(&context), &mut carrier);
-            }
-            return;
-        }
-        return read(propagator, &HeaderExtractor(&headers), count);
+fn work(case: &Case, whose: Whose, count: u64) {
+    let propagator = whose.propagator();
+    let propagator = &*propagator;
+    let Some(carrier) = case.request else { return work_without(case, propagator, count) };
+    let is_of_sdk = matches!((carrier, whose), (Request::OwnCarrier, Whose::Sdk));
+    let mut headers = request(case);
+    let context = propagator.extract(&HeaderExtractor(&headers));
+    if !case.writes {
+        return if is_of_sdk {
+            read(propagator, &opentelemetry_http::HeaderExtractor(&headers), count);
+        } else {
+            read(propagator, &HeaderExtractor(&headers), count);
+        };
     }
+    for _ in 0..count {
+        // in place of what the last one wrote
+        let headers = black_box(&mut headers);
+        if is_of_sdk {
+            let mut carrier = opentelemetry_http::HeaderInjector(headers);
+            propagator.inject_context(black_box(&context), &mut carrier);
+        } else {
+            propagator.inject_context(black_box(&context), &mut HeaderInjector(headers));
+        }
+    }
+}
+
+fn work_without(case: &Case, propagator: &dyn TextMapPropagator, count: u64) {
     let mut carrier = Carrier { parent: case.parent, state: case.state, written: 0 };
     let context = propagator.extract(&carrier);
     if !case.writes {
@@ -173,10 +186,32 @@ impl Injector for Carrier {
     }
 }
 
+#[derive(Clone, Copy)]
+enum Whose {
+    Ours,
+    Sdk,
+}
+
+impl Whose {
+    fn propagator(self) -> Box<dyn TextMapPropagator> {
+        match self {
+            Self::Ours => Box::new(Propagator::trace_context()),
+            Self::Sdk => Box::new(TraceContextPropagator::new()),
+        }
+    }
+}
+
+/// How the headers of a request are read and written.
+#[derive(Clone, Copy)]
+enum Request {
+    OurCarrier,
+    OwnCarrier,
+}
+
 struct Case {
     name: &'static str,
-    /// Whether the carrier is an `http::HeaderMap`.
-    is_request: bool,
+    /// `None`: no headers, but a carrier that costs next to nothing.
+    request: Option<Request>,
     writes: bool,
     parent: Option<&'static str>,
     state: Option<&'static str>,
@@ -196,6 +231,12 @@ const CASES: &[Case] = &[
     of_request(&reads("headers: read, invalid", Some(INVALID), None, 0.25)),
     of_request(&writes("headers: write", None, 0.28)),
     of_request(&writes("headers: write, with a state", Some(STATE), 0.36)),
+    with_own_carrier(&reads("own headers: read", Some(VALID), None, 0.40)),
+    with_own_carrier(&reads("own headers: read, with a state", Some(VALID), Some(STATE), 0.55)),
+    with_own_carrier(&reads("own headers: read, absent", None, None, 0.60)),
+    with_own_carrier(&reads("own headers: read, invalid", Some(INVALID), None, 0.25)),
+    with_own_carrier(&writes("own headers: write", None, 0.27)),
+    with_own_carrier(&writes("own headers: write, with a state", Some(STATE), 0.33)),
 ];
 
 const fn reads(
@@ -204,15 +245,19 @@ const fn reads(
     state: Option<&'static str>,
     bound: f64,
 ) -> Case {
-    Case { name, is_request: false, writes: false, parent, state, bound }
+    Case { name, request: None, writes: false, parent, state, bound }
 }
 
 const fn writes(name: &'static str, state: Option<&'static str>, bound: f64) -> Case {
-    Case { name, is_request: false, writes: true, parent: Some(VALID), state, bound }
+    Case { name, request: None, writes: true, parent: Some(VALID), state, bound }
 }
 
 const fn of_request(case: &Case) -> Case {
-    Case { is_request: true, ..*case }
+    Case { request: Some(Request::OurCarrier), ..*case }
+}
+
+const fn with_own_carrier(case: &Case) -> Case {
+    Case { request: Some(Request::OwnCarrier), ..*case }
 }
 
 const ROUNDS: usize = 31;
