@@ -91,12 +91,7 @@ impl Parent {
         let Self { ids, state } = self;
         let (trace_id, span_id) = match ids {
             Some((trace_id, span_id)) => (TraceId::from(trace_id), SpanId::from(span_id)),
-            // no trace to continue, but one that is not to be sampled: OpenTelemetry can only say
-            // so of a parent that is valid
-            None if state == State::Denied => {
-                let ids = RandomIdGenerator::default();
-                (ids.new_trace_id(), ids.new_span_id())
-            }
+            None if state == State::Denied => return denied(context),
             None => return None,
         };
         let is_sampled = matches!(state, State::Accepted | State::Debug);
@@ -110,6 +105,28 @@ impl Parent {
         let context = context.with_remote_span_context(span);
         Some(if state == State::Debug { context.with_value(Debug) } else { context })
     }
+}
+
+/// There is no trace to continue, but one that is not to be sampled: OpenTelemetry can only say so of
+/// a parent that is valid. Where there is one already, it is that one's to decide.
+fn denied(context: &Context) -> Option<Context> {
+    if context.span().span_context().is_valid() {
+        return None;
+    }
+    let ids = RandomIdGenerator::default();
+    let (trace_id, span_id) = (ids.new_trace_id(), ids.new_span_id());
+    let span = SpanContext::new(trace_id, span_id, TraceFlags::default(), true, TraceState::NONE);
+    Some(context.with_remote_span_context(span).with_value(MadeUp(span_id)))
+}
+
+/// The id of a span that there is not; nobody can find what refers to it.
+struct MadeUp(SpanId);
+
+/// Whether the span of this context is one that there is not: it says that nothing is to be sampled,
+/// and is not to be shown to anybody.
+pub(super) fn is_made_up(context: &Context) -> bool {
+    let is_current = |id| context.span().span_context().span_id() == id;
+    context.get().is_some_and(|MadeUp(id)| is_current(*id))
 }
 
 /// `{trace id}-{span id}-{state}-{parent's span id}`, of which the last two can be left out; or the

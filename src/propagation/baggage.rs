@@ -37,12 +37,22 @@ impl Format for Baggage {
             }
             Some(())
         });
-        (!baggage.is_empty()).then(|| context.with_baggage(baggage))
+        (!baggage.is_empty()).then(|| with_baggage(context, baggage))
     }
 
     fn fields(&self) -> &'static [&'static str] {
         &["baggage"]
     }
+}
+
+/// The context with these values, and with what it holds already under other keys.
+pub(super) fn with_baggage(context: &Context, mut values: Values) -> Context {
+    for (key, (value, metadata)) in context.baggage() {
+        if values.get(key.as_str()).is_none() {
+            values.insert_with_metadata(key.clone(), value.clone(), metadata.clone());
+        }
+    }
+    context.with_baggage(values)
 }
 
 /// Section 3.2.1, "Definition".

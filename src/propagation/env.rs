@@ -8,11 +8,14 @@ use std::process::Command;
 use opentelemetry::Context;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 
-use super::own::is_own;
+use super::own::{baggage_header, is_own};
 use super::with_propagator;
 
 /// Writes the current context into the environment of a process that is to be started, by the
 /// global propagator: `TRACEPARENT`, `TRACESTATE`, `BAGGAGE`.
+///
+/// A key of Jaeger's baggage is part of a variable's name (`UBERCTX_TENANT`), which has neither case
+/// nor `-`: `Tenant-Id` is read again as `tenant_id`.
 ///
 /// Variables of the propagator that the process would inherit from ours are removed (of Jaeger's, all
 /// `UBERCTX_…`), so that no old state passes for that of the new parent. Outside of every trace, and without baggage, nothing is
@@ -40,7 +43,7 @@ pub fn inject_env_by(propagator: &dyn TextMapPropagator, context: &Context, comm
     let given = command.get_envs().map(|(name, _)| name.to_owned());
     let inherited = std::env::vars_os().map(|(name, _)| name);
     let names = given.chain(inherited).filter_map(|name| name.into_string().ok());
-    let old: Vec<_> = names.filter(|name| is_old(propagator, name)).collect();
+    let old: Vec<_> = names.filter(|name| is_own_name(propagator, name)).collect();
     for name in propagator.fields().map(normalized).chain(old) {
         command.env_remove(name);
     }
@@ -58,22 +61,32 @@ pub fn inject_env_by(propagator: &dyn TextMapPropagator, context: &Context, comm
 /// let span = Relation::Child.span(&caller, || tracing::info_span!("build"));
 /// ```
 pub fn extract_env() -> Context {
-    with_propagator(|propagator| extract_env_by(propagator, |name| std::env::var_os(name)))
+    with_propagator(|propagator| extract_env_by(propagator, std::env::vars_os()))
 }
 
-/// As [`extract_env`], by any propagator, from variables that `lookup` finds.
-pub fn extract_env_by(
+/// As [`extract_env`], by any propagator, from any variables: it reads all that [`inject_env_by`] writes
+/// by the same propagator.
+///
+/// ```
+/// use otel_setup::propagation::{Propagator, extract_env_by};
+///
+/// let caller = extract_env_by(&Propagator::jaeger(), std::env::vars_os());
+/// ```
+pub fn extract_env_by<K: Into<OsString>, V: Into<OsString>>(
     propagator: &dyn TextMapPropagator,
-    lookup: impl Fn(&str) -> Option<OsString>,
+    variables: impl IntoIterator<Item = (K, V)>,
 ) -> Context {
-    let fields = propagator.fields().map(normalized);
-    // a value that is not UTF-8 is none of ours
-    let value = |name: String| Some((lookup(&name)?.into_string().ok()?, name));
-    let found = fields.filter_map(value).map(|(value, name)| (name, value));
-    propagator.extract_with_context(&Context::new(), &Variables(found.collect()))
+    let own = variables.into_iter().filter_map(|(name, value)| {
+        let name = name.into().into_string().ok().filter(|name| is_own_name(propagator, name))?;
+        // a value that is not UTF-8 is none of ours
+        Some((name, value.into().into_string().ok()?))
+    });
+    // its keys are found by their prefix among the names
+    let own = own.map(|(name, value)| (baggage_header(&name).unwrap_or(name), value));
+    propagator.extract_with_context(&Context::new(), &Variables(own.collect()))
 }
 
-/// Variables by their normalized names.
+/// Variables by their normalized names, and Jaeger's baggage by that of its headers.
 struct Variables(Vec<(String, String)>);
 
 impl Injector for Variables {
@@ -85,7 +98,7 @@ impl Injector for Variables {
 impl Extractor for Variables {
     fn get(&self, key: &str) -> Option<&str> {
         let name = normalized(key);
-        self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
+        self.0.iter().find(|(known, _)| normalized(known) == name).map(|(_, value)| value.as_str())
     }
 
     fn keys(&self) -> Vec<&str> {
@@ -100,8 +113,9 @@ impl fmt::Debug for Variables {
 }
 
 /// Whether a variable says something of a context to this propagator: as [`is_own`] of a header.
-fn is_old(propagator: &dyn TextMapPropagator, name: &str) -> bool {
-    normalized(name) == name && is_own(propagator, &name.replace('_', "-"))
+fn is_own_name(propagator: &dyn TextMapPropagator, name: &str) -> bool {
+    let is_field = || propagator.fields().any(|field| normalized(field) == name);
+    normalized(name) == name && (is_own(propagator, &name.replace('_', "-")) || is_field())
 }
 
 /// The specification's section "Key Name Normalization".

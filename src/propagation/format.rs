@@ -24,7 +24,9 @@ pub(super) trait Format: std::fmt::Debug + Send + Sync {
 /// with one colon for the second, with two for the third.
 ///
 /// The trait can only show a second value by allocating a list, for headers that have one value
-/// nearly always, and for those of whoever wants us to allocate. These cannot be names of headers.
+/// nearly always, and for those of whoever wants us to allocate. These cannot be names of headers. In
+/// a plain map they can be keys: what is there counts as a further value, and so at worst makes the
+/// header invalid, as whoever fills the map can do anyway.
 pub(super) struct Header {
     pub(super) name: &'static str,
     second: &'static str,
@@ -79,7 +81,6 @@ impl Header {
 /// Answers the names that a carrier has a header's further values under; `None` if the key is not
 /// such a name. `value` is given the header's name and the value's index, where `has_several`: where
 /// there is a header with more than one value at all.
-#[cfg(feature = "http")]
 #[inline]
 pub(super) fn further<'a>(
     key: &str,
@@ -107,5 +108,4 @@ pub(super) fn trim(value: &str) -> &str {
 
 const NO_SECOND: &str = "";
 /// A value that says nothing in any format.
-#[cfg(feature = "http")]
 const NO_TEXT: &str = " ";

@@ -10,6 +10,7 @@ use opentelemetry::trace::{
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::b3::Debug;
+use super::baggage::with_baggage;
 use super::format::{Format, trim};
 use super::hex;
 
@@ -57,7 +58,7 @@ impl Format for Jaeger {
             context = context.with_value(Debug);
         }
         let baggage = baggage(carrier);
-        Some(if baggage.is_empty() { context } else { context.with_baggage(baggage) })
+        Some(if baggage.is_empty() { context } else { with_baggage(&context, baggage) })
     }
 
     fn fields(&self) -> &'static [&'static str] {

@@ -14,6 +14,13 @@ pub(crate) fn is_own(propagator: &dyn TextMapPropagator, header: &str) -> bool {
     })
 }
 
+/// The header of Jaeger's baggage that this variable stands for: a variable's name says of its key
+/// only what letters it has.
+pub(super) fn baggage_header(variable: &str) -> Option<String> {
+    let key = variable.strip_prefix(JAEGER_VARIABLE)?;
+    Some([JAEGER_BAGGAGE, &key.to_ascii_lowercase()].concat())
+}
+
 fn is_of(name: &str, names: &[&str]) -> bool {
     names.iter().any(|one| one.eq_ignore_ascii_case(name))
 }
@@ -26,3 +33,4 @@ const B3: &[&str] =
     &["b3", "x-b3-traceid", "x-b3-spanid", "x-b3-parentspanid", "x-b3-sampled", "x-b3-flags"];
 const JAEGER: &str = "uber-trace-id";
 const JAEGER_BAGGAGE: &str = "uberctx-";
+const JAEGER_VARIABLE: &str = "UBERCTX_";

@@ -63,7 +63,8 @@ impl Propagator {
     /// B3 in a single header, `b3` (`b3`).
     ///
     /// Read as a single or as several headers. The debug flag is sent on. A denial without
-    /// ids is read as an unsampled parent with new ids: every sampler that obeys its parent obeys.
+    /// ids is read as an unsampled parent with new ids, unless there is a parent already: every
+    /// sampler that obeys its parent obeys. Nothing of this crate links to these ids.
     pub fn b3() -> Self {
         Self::own(&B3::Single)
     }

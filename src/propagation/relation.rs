@@ -6,6 +6,8 @@ use opentelemetry::trace::{SpanContext, TraceContextExt as _};
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
+use super::b3::is_made_up;
+
 /// How a new span follows from the context that caused it: in its trace, or in one of its own.
 ///
 /// A message that one worker handles soon is a [`Child`](Self::Child) as a rule: one request, one
@@ -45,24 +47,30 @@ impl Relation {
     }
 
     /// The context that a span related to `cause` is to be started in: `cause` itself, or one with
-    /// its baggage and no span.
+    /// its baggage and no span. Where telemetry is suppressed it stays so.
     pub fn parent(self, cause: &Context) -> Context {
+        let is_suppressed = Context::is_current_telemetry_suppressed();
         match self {
             // not an invalid span in place of the valid one: the SDK's `ParentBased` drops its children
             Self::Link if cause.has_active_span() => {
-                let root = Context::new();
+                let is_suppressed = is_suppressed || cause.is_telemetry_suppressed();
                 let baggage = cause.baggage();
-                if baggage.is_empty() { root } else { root.with_baggage(copy(baggage)) }
+                let root = Context::new();
+                let root = if baggage.is_empty() { root } else { root.with_baggage(copy(baggage)) };
+                if is_suppressed { root.with_telemetry_suppressed() } else { root }
             }
+            Self::Child | Self::Link if is_suppressed => cause.with_telemetry_suppressed(),
             Self::Child | Self::Link => cause.clone(),
         }
     }
 
-    /// What a span related to `cause` is to link to.
+    /// What a span related to `cause` is to link to: its span, if there is one. Ids that were made up
+    /// for a denial of B3 without ids are those of no span.
     pub fn link(self, cause: &Context) -> Option<SpanContext> {
         let span = cause.span();
         let context = span.span_context();
-        (self == Self::Link && context.is_valid()).then(|| context.clone())
+        let is_linked = self == Self::Link && context.is_valid() && !is_made_up(cause);
+        is_linked.then(|| context.clone())
     }
 }
 

@@ -12,6 +12,7 @@ use opentelemetry::{Context, ContextGuard};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use tracing::Span;
 
+use super::format::further;
 use super::{Relation, current};
 
 /// A context as data, to be stored or sent by any means, and picked up by whoever reads it.
@@ -105,6 +106,11 @@ impl Injector for TraceCarrier {
 
 impl Extractor for TraceCarrier {
     fn get(&self, key: &str) -> Option<&str> {
+        // a field has one value, whatever somebody may have called another
+        let further = further(key, || false, |_, _| None);
+        if further.is_some() {
+            return further;
+        }
         if let Some(value) = self.fields.get(key) {
             return Some(value);
         }

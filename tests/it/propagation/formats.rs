@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use opentelemetry::Context;
 use opentelemetry::baggage::{Baggage, BaggageExt as _};
 use opentelemetry::trace::{TraceContextExt as _, TraceState};
-use otel_setup::propagation::{Propagator, SpanContext, TextMapPropagator as _};
+use otel_setup::propagation::{Propagator, Relation, SpanContext, TextMapPropagator as _};
 
 use super::{remote, remote_context};
 use crate::support::span;
@@ -220,6 +220,46 @@ fn a_denial_of_b3_without_ids_is_obeyed_and_sent_on() {
         });
         assert!(sent["b3"].ends_with("-0"), "{sent:?}");
         assert!(crate::support::spans(&seen).is_empty());
+    }
+}
+
+#[test]
+fn a_denial_of_b3_without_ids_takes_the_place_of_no_parent() {
+    let traceparent = ("traceparent", "00-0000000000000000000000000000004d-0000000000000007-01");
+    let (w3c, b3) = (Propagator::trace_context(), Propagator::b3());
+    for both in [[w3c.clone(), b3.clone()], [b3, w3c]].map(Propagator::composite) {
+        for denial in [("b3", "0"), ("x-b3-sampled", "0")] {
+            let context = read(&both, &[traceparent, denial]);
+            assert_eq!(context.span().span_context(), &remote(), "{both:?}, {denial:?}");
+            assert_eq!(Relation::Link.link(&context), Some(remote()), "{both:?}, {denial:?}");
+        }
+    }
+}
+
+#[test]
+fn nothing_links_to_the_ids_that_are_made_up_for_a_denial_of_b3() {
+    let denied = read(&Propagator::b3(), &[("b3", "0")]);
+    assert!(!denied.span().span_context().is_sampled());
+    assert_eq!(Relation::Link.link(&denied), None);
+    let (stack, seen) = stack(|s| s);
+    run(&stack, || drop(Relation::Link.span(&denied, || tracing::info_span!("work"))));
+    assert!(crate::support::span(&seen, "work").links.is_empty());
+}
+
+#[test]
+fn baggage_is_added_to_what_the_context_holds() {
+    let pairs = [
+        ("baggage", "a=1,b=1"),
+        ("uber-trace-id", "4d:7:0:1"),
+        ("uberctx-b", "2"),
+        ("uberctx-c", "2"),
+    ];
+    let (w3c, jaeger) = (Propagator::baggage(), Propagator::jaeger());
+    for (order, b) in [([w3c.clone(), jaeger.clone()], "2"), ([jaeger, w3c], "1")] {
+        let context = read(&Propagator::composite(order), &pairs);
+        let expected = [("a", "1"), ("b", b), ("c", "2")];
+        let expected = expected.map(|(key, v)| (key.to_owned(), v.to_owned(), String::new()));
+        assert_eq!(baggage(&context), expected);
     }
 }
 

@@ -53,6 +53,20 @@ fn without_a_cause_the_span_is_a_root_and_links_to_nothing() {
 }
 
 #[test]
+fn where_telemetry_is_suppressed_it_stays_so_for_what_is_caused_from_elsewhere() {
+    let (stack, seen) = stack(|s| s);
+    run(&stack, || {
+        let _suppressed = Context::enter_telemetry_suppressed_scope();
+        for relation in [Relation::Child, Relation::Link] {
+            for cause in [remote_context(), Context::new()] {
+                drop(relation.span(&cause, || tracing::info_span!("work")));
+            }
+        }
+    });
+    assert!(crate::support::spans(&seen).is_empty());
+}
+
+#[test]
 fn outside_of_every_span_there_is_no_trace_id() {
     assert_eq!(current_trace_id(), None);
     assert_eq!(current_span_context(), None);

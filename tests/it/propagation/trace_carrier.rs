@@ -46,6 +46,15 @@ fn what_is_read_is_bounded() {
 }
 
 #[test]
+fn a_field_whose_name_is_a_colon_and_a_headers_is_no_second_value_of_it() {
+    let mut carrier = carrier();
+    carrier.set(":traceparent", "x".to_owned());
+    carrier.set(":::::::tracestate", "x".to_owned());
+    let context = Propagator::trace_context().extract_with_context(&Context::new(), &carrier);
+    assert_eq!(context.span().span_context(), &remote());
+}
+
+#[test]
 fn keys_are_found_in_any_case() {
     let carrier: TraceCarrier = [("TraceParent".to_owned(), "x".to_owned())].into_iter().collect();
     assert_eq!(carrier.get("traceparent"), Some("x"));
