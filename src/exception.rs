@@ -184,6 +184,29 @@ pub(crate) fn record_panic(info: &PanicHookInfo<'_>) {
     record_elsewhere(context, message, attributes);
 }
 
+/// Runs `f`; `None` if it panics, which is no news to anybody: the hooks of this crate neither show
+/// it nor put it on a span.
+#[cfg(feature = "kafka")]
+pub(crate) fn caught<R>(f: impl FnOnce() -> R) -> Option<R> {
+    let before = CAUGHT.replace(true);
+    let result = catch_unwind(AssertUnwindSafe(f));
+    CAUGHT.set(before);
+    result.ok()
+}
+
+/// Whether a panic of this thread goes no further than this crate.
+pub(crate) fn is_caught() -> bool {
+    // without unwinding it ends the program, and that is to be told
+    cfg!(panic = "unwind") && CAUGHT.get()
+}
+
+/// The name of an error's type, or the word for those that have none of their own.
+#[cfg(any(feature = "tower", feature = "reqwest", feature = "kafka"))]
+pub(crate) fn type_of<E>(_: &E) -> &'static str {
+    let name = std::any::type_name::<E>();
+    if name.contains("dyn ") { "_OTHER" } else { name }
+}
+
 /// What a panic says, if that is text.
 pub(crate) fn message_of(payload: &(dyn Any + Send)) -> Option<&str> {
     let message = payload.downcast_ref::<&str>().copied();
@@ -260,6 +283,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 thread_local! {
     static QUIET: Cell<bool> = const { Cell::new(false) };
+    static CAUGHT: Cell<bool> = const { Cell::new(false) };
     /// The span that the last panic was put on.
     static PANICKED: Cell<SpanId> = const { Cell::new(SpanId::INVALID) };
 }

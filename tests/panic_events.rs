@@ -210,3 +210,41 @@ fn the_panic_of_a_messages_handler_is_recorded_once() {
     let message = exception(&span(&seen, "process orders"), "exception.message");
     assert_eq!(message.as_deref(), Some("out of orders"));
 }
+
+#[cfg(feature = "kafka")]
+#[test]
+fn a_headers_name_that_is_not_utf_8_is_no_panic_of_the_program() {
+    use opentelemetry::propagation::TextMapPropagator as _;
+    use otel_setup::kafka::HeaderExtractor;
+    use otel_setup::propagation::Propagator;
+    use rdkafka::message::{Header, Headers};
+
+    /// As rdkafka does with such a name.
+    struct Bad;
+    impl Headers for Bad {
+        fn count(&self) -> usize {
+            1
+        }
+
+        fn try_get(&self, _: usize) -> Option<Header<'_, &[u8]>> {
+            panic!("this name is not UTF-8");
+        }
+    }
+
+    const CASE: &str = "a_headers_name_that_is_not_utf_8_is_no_panic_of_the_program";
+    if !is_child(CASE) {
+        let child = run(&mut child(CASE));
+        let said = &child.assert_success().stderr;
+        assert!(!said.contains("UTF-8") && said.contains("heard"), "{said}");
+        return;
+    }
+    let (guard, seen) = setup(Setup::with_flush_on_panic);
+    tracing::info_span!("consumer").in_scope(|| {
+        Propagator::trace_context().extract(&HeaderExtractor::new(&Bad));
+    });
+    tracing::info_span!("after").in_scope(|| drop(catch_unwind(|| panic!("heard"))));
+    flush(&guard);
+    let consumer = span(&seen, "consumer");
+    assert_eq!((consumer.events.len(), consumer.status), (0, Status::Unset));
+    assert_eq!(exception(&span(&seen, "after"), "exception.message").as_deref(), Some("heard"));
+}

@@ -19,6 +19,9 @@ pub(crate) fn record_panics() {
 pub(crate) fn record_panics_where(wants: fn() -> bool) {
     let before = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
+        if exception::is_caught() {
+            return;
+        }
         before(info);
         if wants() {
             exception::record_panic(info);
@@ -33,6 +36,9 @@ pub(crate) fn record_panics_where(wants: fn() -> bool) {
 pub(crate) fn flush_on_panic() {
     let before = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
+        if exception::is_caught() {
+            return;
+        }
         before(info);
         // the pipeline's own threads work under suppression: one of them must not wait for itself
         if !Context::is_current_telemetry_suppressed()

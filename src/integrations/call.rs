@@ -15,7 +15,7 @@ use tracing::Span;
 
 use super::current::Before;
 use super::http::TARGET;
-use crate::exception::{is_panic_recorded, message_of};
+use crate::exception::{is_panic_recorded, message_of, type_of};
 
 /// What a protocol has to say at each step.
 pub(super) trait Rules: fmt::Debug + Send + Sync {
@@ -204,10 +204,4 @@ impl Drop for Call {
             self.traced.span.in_scope(|| self.rules.abandoned(&self.traced));
         }
     }
-}
-
-/// The name of an error's type, or the word for those that have none of their own.
-fn type_of<E>(_: &E) -> &'static str {
-    let name = std::any::type_name::<E>();
-    if name.contains("dyn ") { "_OTHER" } else { name }
 }

@@ -82,7 +82,7 @@ impl Header {
 /// such a name. `value` is given the header's name and the value's index, where `has_several`: where
 /// there is a header with more than one value at all.
 #[inline]
-pub(super) fn further<'a>(
+pub(crate) fn further<'a>(
     key: &str,
     has_several: impl FnOnce() -> bool,
     value: impl FnOnce(&str, usize) -> Option<Option<&'a str>>,

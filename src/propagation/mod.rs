@@ -43,6 +43,8 @@ pub(crate) use chosen::with_propagator;
 pub use current::{current_span_context, current_trace_id, extract, inject, inject_context};
 pub use env::{extract_env, extract_env_by, inject_env, inject_env_by};
 #[cfg(feature = "kafka")]
+pub(crate) use format::further;
+#[cfg(feature = "kafka")]
 pub(crate) use own::is_own;
 pub use propagator::Propagator;
 pub use relation::Relation;

@@ -1,6 +1,6 @@
 //! A handler at work in the span of its message, and how it ends.
 
-use std::any::{Any, type_name};
+use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -14,7 +14,7 @@ use tracing::field::display;
 use tracing::span::Entered;
 
 use super::TARGET;
-use crate::exception::{is_panic_recorded, message_of};
+use crate::exception::{is_panic_recorded, message_of, type_of};
 use crate::integrations::current::Before;
 
 pin_project! {
@@ -137,7 +137,7 @@ impl Handling {
     fn end<E: fmt::Display>(mut self, error: Option<&E>) {
         self.has_ended = true;
         if let Some(error) = error {
-            self.failed(type_name::<E>(), error);
+            self.failed(type_of(error), error);
         }
     }
 

@@ -1,18 +1,18 @@
 //! The headers of a message as a carrier.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use opentelemetry::Context;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use rdkafka::message::{Header, Headers, OwnedHeaders};
 
-use crate::propagation::is_own;
+use crate::exception::caught;
+use crate::propagation::{further, is_own};
 
 /// Reads a context from the headers of a message.
 ///
 /// Names are compared without regard to case. A null or binary value counts as absent. Of several
 /// headers of one name the last that can be read counts, since whoever passes a message on adds his
-/// own at the end; but of `tracestate` and `baggage`, which are lists, all count, in order.
+/// own at the end; but of `tracestate` and `baggage`, which are lists, all count, in order. A header
+/// whose name is not UTF-8 is skipped ([how](super#headers)).
 ///
 /// ```
 /// use opentelemetry::trace::TraceContextExt as _;
@@ -24,37 +24,39 @@ use crate::propagation::is_own;
 /// let headers = OwnedHeaders::new()
 ///     .insert(Header { key: "color", value: None::<&str> })
 ///     .insert(Header { key: "traceparent", value: Some(parent) });
-/// let context = Propagator::trace_context().extract(&HeaderExtractor(&headers));
+/// let context = Propagator::trace_context().extract(&HeaderExtractor::new(&headers));
 /// assert!(context.span().span_context().is_remote());
 /// ```
-#[derive(Debug, Clone, Copy)]
-pub struct HeaderExtractor<'a, H>(pub &'a H);
+#[derive(Debug, Clone)]
+pub struct HeaderExtractor<'a>(Vec<Header<'a, &'a [u8]>>);
 
-impl<H: Headers> HeaderExtractor<'_, H> {
+impl<'a> HeaderExtractor<'a> {
+    /// Looks at all headers once.
+    pub fn new(headers: &'a impl Headers) -> Self {
+        Self(readable(headers).0)
+    }
+
     /// The values of this name that are text, the last first.
-    fn values<'k>(&self, key: &'k str) -> impl Iterator<Item = &str> + use<'_, 'k, H> {
-        (0..self.0.count()).rev().filter_map(move |index| {
-            let header = header(self.0, index)?;
-            if !header.key.eq_ignore_ascii_case(key) {
-                return None;
-            }
-            std::str::from_utf8(header.value?).ok()
-        })
+    fn values<'k>(&self, key: &'k str) -> impl Iterator<Item = &'a str> + use<'_, 'a, 'k> {
+        let of_key = self.0.iter().rev().filter(|header| header.key.eq_ignore_ascii_case(key));
+        of_key.filter_map(|header| std::str::from_utf8(header.value?).ok())
     }
 }
 
-impl<H: Headers> Extractor for HeaderExtractor<'_, H> {
+impl Extractor for HeaderExtractor<'_> {
     fn get(&self, key: &str) -> Option<&str> {
-        self.values(key).next()
+        // a list of more than one value is shown by `get_all`, and there is no second of the others
+        let is_repeated = |name: &str| is_list(name) && self.values(name).nth(1).is_some();
+        let further = further(key, || true, |name, _| is_repeated(name).then_some(None));
+        further.or_else(|| self.values(key).next())
     }
 
     fn keys(&self) -> Vec<&str> {
-        (0..self.0.count()).filter_map(|index| Some(header(self.0, index)?.key)).collect()
+        self.0.iter().map(|header| header.key).collect()
     }
 
     fn get_all(&self, key: &str) -> Option<Vec<&str>> {
-        let is_list = LISTS.iter().any(|list| list.eq_ignore_ascii_case(key));
-        let most = if is_list { usize::MAX } else { 1 };
+        let most = if is_list(key) { usize::MAX } else { 1 };
         let mut values: Vec<_> = self.values(key).take(most).collect();
         values.reverse();
         (!values.is_empty()).then_some(values)
@@ -111,10 +113,9 @@ impl Injector for Collected {
 
 /// The headers that are not ours. As they were, byte for byte, if none is.
 fn without(headers: OwnedHeaders, is_ours: impl Fn(&str) -> bool) -> OwnedHeaders {
-    let all: Option<Vec<_>> = (0..headers.count()).map(|index| header(&headers, index)).collect();
+    let (all, is_all) = readable(&headers);
     // with one that cannot be read they cannot be copied: the new ones go behind, where they count
-    let Some(all) = all else { return headers };
-    if !all.iter().any(|header| is_ours(header.key)) {
+    if !is_all || !all.iter().any(|header| is_ours(header.key)) {
         return headers;
     }
     let kept = all.into_iter().filter(|header| !is_ours(header.key));
@@ -123,10 +124,38 @@ fn without(headers: OwnedHeaders, is_ours: impl Fn(&str) -> bool) -> OwnedHeader
     })
 }
 
-/// A header, unless its name is not UTF-8, at which rdkafka panics.
-fn header<H: Headers>(headers: &H, index: usize) -> Option<Header<'_, &[u8]>> {
-    catch_unwind(AssertUnwindSafe(|| headers.try_get(index))).ok().flatten()
+/// The headers that can be read, in their order, and whether that is all of them.
+///
+/// rdkafka panics at a name that is not UTF-8, and has no other way to ask. Read from both ends
+/// towards it, one such header costs one panic, and any number of them two.
+fn readable<H: Headers>(headers: &H) -> (Vec<Header<'_, &[u8]>>, bool) {
+    let mut left = 0..headers.count();
+    let mut behind = Vec::with_capacity(left.len().min(USUAL));
+    let is_all = caught(|| {
+        while let Some(index) = left.next_back() {
+            behind.extend(headers.try_get(index));
+        }
+    });
+    let mut all = Vec::new();
+    if is_all.is_none() {
+        caught(|| {
+            for index in left {
+                all.extend(headers.try_get(index));
+            }
+        });
+    }
+    if all.is_empty() {
+        behind.reverse();
+        return (behind, is_all.is_some());
+    }
+    all.extend(behind.into_iter().rev());
+    (all, false)
 }
 
-/// Headers that may come in several parts.
-const LISTS: [&str; 2] = ["tracestate", "baggage"];
+/// Whether a header of this name may come in several parts.
+fn is_list(name: &str) -> bool {
+    ["tracestate", "baggage"].iter().any(|list| list.eq_ignore_ascii_case(name))
+}
+
+/// More headers than nearly every message has.
+const USUAL: usize = 16;

@@ -87,9 +87,14 @@
 //!
 //! On the way in, headers may hold anything: a null or binary value counts as absent, and of
 //! several of one name the last that can be read counts, as everywhere in Kafka (`tracestate` and
-//! `baggage` may come in parts). What cannot be understood starts a new trace. A header whose *name* is not UTF-8 makes rdkafka panic; that is
-//! caught, and the header skipped, but the panic hook is heard, and with `panic = "abort"` it ends
-//! the program.
+//! `baggage` may come in parts). What cannot be understood starts a new trace.
+//!
+//! A header whose *name* is not UTF-8 makes rdkafka panic. That is caught, and the header skipped: at
+//! the cost of one panic a message, or of two if there are several, where what is between the first
+//! and the last of them is skipped, too. It is on no span, and no report of it is on stderr where
+//! [`Setup::with_panic_events`](crate::Setup::with_panic_events) or
+//! [`with_flush_on_panic`](crate::Setup::with_flush_on_panic) has set the panic hook; any other hook
+//! is heard. With `panic = "abort"` nothing can be caught: such a header ends the program.
 
 mod consumer;
 mod context;
@@ -132,7 +137,7 @@ impl Propagation {
     /// What the headers alone say, whatever is current.
     fn extract(&self, headers: &impl Headers) -> Context {
         self.with(|propagator| {
-            propagator.extract_with_context(&Context::new(), &HeaderExtractor(headers))
+            propagator.extract_with_context(&Context::new(), &HeaderExtractor::new(headers))
         })
     }
 

@@ -200,6 +200,14 @@ fn a_handlers_error_is_on_the_span_and_comes_back() {
 }
 
 #[test]
+fn the_type_of_a_boxed_error_is_not_that_of_its_box() {
+    let capture = capture();
+    let handler = || Err::<(), Box<dyn std::error::Error>>("out of orders".into());
+    consuming().process_blocking(&message(Timestamp::now()), handler).unwrap_err();
+    assert_failed(&capture, "_OTHER", "out of orders");
+}
+
+#[test]
 fn a_handler_that_panics_is_recorded_so() {
     for blocking in [true, false] {
         let capture = capture();

@@ -1,5 +1,7 @@
 //! Headers: what is the user's stays, what is garbage does no harm.
 
+use std::cell::Cell;
+
 use opentelemetry::propagation::Extractor as _;
 use opentelemetry::trace::{SpanContext, TraceContextExt as _, TraceId};
 use otel_setup::Sampler;
@@ -32,7 +34,7 @@ fn pair(key: &str, value: &str) -> Pair {
 }
 
 fn remote(headers: &OwnedHeaders) -> SpanContext {
-    let context = Propagator::trace_context().extract(&HeaderExtractor(headers));
+    let context = Propagator::trace_context().extract(&HeaderExtractor::new(headers));
     context.span().span_context().clone()
 }
 
@@ -103,32 +105,72 @@ fn of_several_headers_of_one_name_the_last_that_is_text_counts() {
     let all = headers(&[parent(1), parent(2), null, binary]);
     assert_eq!(remote(&all).trace_id(), TraceId::from(2_u128));
     let states = headers(&[pair("tracestate", "a=1"), pair("x", ""), pair("tracestate", "b=2")]);
-    assert_eq!(HeaderExtractor(&states).get_all("tracestate"), Some(vec!["a=1", "b=2"]));
-    assert_eq!(HeaderExtractor(&states).keys(), ["tracestate", "x", "tracestate"]);
-    assert_eq!(HeaderExtractor(&states).get_all("y"), None);
+    assert_eq!(HeaderExtractor::new(&states).get_all("tracestate"), Some(vec!["a=1", "b=2"]));
+    assert_eq!(HeaderExtractor::new(&states).keys(), ["tracestate", "x", "tracestate"]);
+    assert_eq!(HeaderExtractor::new(&states).get_all("y"), None);
+}
+
+#[test]
+fn a_header_whose_name_begins_with_a_colon_is_no_further_value_of_another() {
+    let parent = format!("00-{:032x}-{:016x}-01", 1, 2);
+    let colons = [pair(":traceparent", "x"), pair(":tracestate", "x=9"), pair("::tracestate", "y")];
+    let own = [pair("traceparent", &parent), pair("tracestate", "a=1"), pair("tracestate", "b=2")];
+    for most in [2, 3] {
+        let all = headers(&[&own[..most], &colons].concat());
+        assert_eq!(remote(&all).trace_id(), TraceId::from(1_u128));
+        let state = remote(&all).trace_state().header();
+        assert_eq!(state, if most == 2 { "a=1" } else { "a=1,b=2" });
+    }
 }
 
 /// As rdkafka does with a name that is not UTF-8.
-struct Panicking(OwnedHeaders);
+struct Panicking {
+    headers: OwnedHeaders,
+    bad: Vec<usize>,
+    panics: Cell<u32>,
+}
+
+impl Panicking {
+    fn at(bad: &[usize], pairs: &[Pair]) -> Self {
+        Self { headers: headers(pairs), bad: bad.to_vec(), panics: Cell::new(0) }
+    }
+}
 
 impl Headers for Panicking {
     fn count(&self) -> usize {
-        self.0.count() + 1
+        self.headers.count()
     }
 
     fn try_get(&self, index: usize) -> Option<Header<'_, &[u8]>> {
-        assert!(index > 0, "this header's name is not UTF-8");
-        self.0.try_get(index - 1)
+        if self.bad.contains(&index) {
+            self.panics.set(self.panics.get() + 1);
+            panic!("this header's name is not UTF-8");
+        }
+        self.headers.try_get(index)
     }
 }
 
 #[test]
-fn a_header_that_makes_rdkafka_panic_is_skipped() {
+fn a_header_that_makes_rdkafka_panic_is_skipped_and_does_so_once_a_message() {
     let parent = pair("traceparent", &format!("00-{:032x}-{:016x}-01", 1, 2));
-    let all = Panicking(headers(&[parent]));
-    let context = Propagator::trace_context().extract(&HeaderExtractor(&all));
-    assert_eq!(context.span().span_context().trace_id(), TraceId::from(1_u128));
-    assert_eq!(HeaderExtractor(&all).keys(), ["traceparent"]);
+    let all = [pair("a", ""), parent, pair("b", ""), pair("b", "")];
+    let formats = [Propagator::jaeger(), Propagator::b3(), Propagator::trace_context()];
+    let propagator = Propagator::composite(formats);
+    for (bad, keys, panics) in [
+        (&[0][..], &["traceparent", "b", "b"][..], 1),
+        (&[3], &["a", "traceparent", "b"], 1),
+        (&[0, 2, 3], &[], 2),
+        (&[2, 3], &["a", "traceparent"], 2),
+        (&[0, 3], &[], 2),
+        (&[], &["a", "traceparent", "b", "b"], 0),
+    ] {
+        let all = Panicking::at(bad, &all);
+        let carrier = HeaderExtractor::new(&all);
+        let context = propagator.extract(&carrier);
+        assert_eq!(context.span().span_context().is_valid(), keys.contains(&"traceparent"));
+        assert_eq!(carrier.keys(), keys, "{bad:?}");
+        assert_eq!(all.panics.get(), panics, "{bad:?}");
+    }
 }
 
 /// Names that mean something, in any case, and any other.
