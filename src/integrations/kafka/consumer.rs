@@ -19,9 +19,12 @@ use crate::propagation::Relation;
 /// How messages that are received are traced.
 ///
 /// Cheap to clone. By default the span of a handler is a child of the span that sent the message,
-/// so that a request and all that follows from it are one trace. Choose [`Relation::Link`] where
-/// that would be wrong: for messages that wait for long, or from senders that are not to decide on
-/// sampling. The handler's span is then the root of a trace of its own with a link to the sender.
+/// so that a request and all that follows from it are one trace, and links to the span that is
+/// current where the consumer runs (a `poll` span, say), if there is one. Choose [`Relation::Link`]
+/// where that would be wrong: for messages that wait for long, or from senders that are not to decide
+/// on sampling. The handler's span is then a child of the current span, or the root of a trace of its
+/// own, with a link to the sender. A message without a sender's context gives a child of the current
+/// span either way.
 ///
 /// ```
 /// use otel_setup::kafka::{ConsumerTracing, Relation};

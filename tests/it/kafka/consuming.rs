@@ -46,7 +46,7 @@ fn ids(contexts: impl IntoIterator<Item = SpanContext>) -> Vec<(String, String)>
 fn the_handlers_span_is_a_child_of_the_senders() {
     let (capture, messages) = sent(1);
     {
-        // whatever is current where the consumer runs is not the message's trace
+        // whatever is current where the consumer runs is not the message's trace, but linked to it
         let _elsewhere = tracing::info_span!("worker").entered();
         let handler = async {
             tracing::info_span!("store").in_scope(|| {});
@@ -73,7 +73,39 @@ fn the_handlers_span_is_a_child_of_the_senders() {
     assert_eq!(process.span_context.trace_id(), sent.span_context.trace_id());
     assert!(process.parent_span_is_remote);
     assert_eq!(process.status, Status::Unset);
-    assert!(process.links.is_empty());
+    let links = process.links.iter().map(|link| link.span_context.clone());
+    assert_eq!(ids(links), ids([capture.span("worker").span_context]));
+}
+
+#[test]
+fn a_handlers_span_inside_of_another_is_its_child_or_linked_to_it() {
+    for (relation, has_sender) in [
+        (Relation::Child, true),
+        (Relation::Child, false),
+        (Relation::Link, true),
+        (Relation::Link, false),
+    ] {
+        let capture = capture();
+        let consuming = consuming().with_relation(relation);
+        let mut message = message(Timestamp::now());
+        if !has_sender {
+            message = message.replace_headers(None);
+        }
+        let poll = consuming.poll_span([&message]);
+        poll.in_scope(|| consuming.process_blocking(&message, || Ok::<_, String>(()))).unwrap();
+        drop(poll);
+        let sender = consuming.extract(&message).span().span_context().clone();
+        let (poll, process) =
+            (capture.span("poll orders").span_context, capture.span("process orders"));
+        let (parent, links) = match (relation, has_sender) {
+            (Relation::Child, true) => (sender, vec![poll]),
+            (_, true) => (poll, vec![sender]),
+            (_, false) => (poll, vec![]),
+        };
+        assert_eq!(process.span_context.trace_id(), parent.trace_id());
+        assert_eq!(process.parent_span_id, parent.span_id());
+        assert_eq!(ids(process.links.iter().map(|l| l.span_context.clone())), ids(links));
+    }
 }
 
 #[test]
@@ -344,8 +376,9 @@ fn a_filter_that_refuses_the_handlers_span_does_not_cut_the_trace() {
     seen.reset();
     let linking = consuming.with_relation(Relation::Link);
     assert_eq!(inside_of(&stack, &linking, &message), ["shop", "shop"]);
+    let workers: Vec<_> = named(&seen, "worker").iter().map(|s| s.span_context.span_id()).collect();
     for store in named(&seen, "store") {
-        assert_eq!(store.parent_span_id, SpanId::INVALID, "the trace is the handler's own");
+        assert_eq!([store.parent_span_id], workers[..], "the trace is the worker's own");
     }
     assert_eq!(named(&seen, "store").len(), 2);
     assert!(named(&seen, "process orders").is_empty());

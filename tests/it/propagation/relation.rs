@@ -37,19 +37,78 @@ fn a_link_is_the_root_of_a_trace_of_its_own_and_keeps_the_baggage() {
     assert_eq!(links, [remote()]);
 }
 
+const BOTH: [(Relation, &str); 2] = [(Relation::Child, "child"), (Relation::Link, "link")];
+
 #[test]
 fn without_a_cause_the_span_is_a_root_and_links_to_nothing() {
     let (stack, seen) = stack(|s| s);
     run(&stack, || {
-        let _outer = tracing::info_span!("outer").entered();
-        for (relation, name) in [(Relation::Child, "child"), (Relation::Link, "link")] {
+        for (relation, name) in BOTH {
             drop(relation.span(&Context::new(), || tracing::info_span!("work", otel.name = name)));
         }
     });
-    for name in ["child", "link"] {
+    for (_, name) in BOTH {
         assert_eq!(span(&seen, name).parent_span_id, SpanId::INVALID);
         assert!(span(&seen, name).links.is_empty());
     }
+}
+
+#[test]
+fn what_has_no_cause_is_a_child_of_the_span_that_it_happens_in() {
+    let (stack, seen) = stack(|s| s);
+    run(&stack, || {
+        let _outer = tracing::info_span!("outer").entered();
+        for (relation, name) in BOTH {
+            drop(relation.span(&Context::new(), || tracing::info_span!("work", otel.name = name)));
+        }
+    });
+    let outer = span(&seen, "outer").span_context;
+    for (_, name) in BOTH {
+        assert_eq!(span(&seen, name).parent_span_id, outer.span_id());
+        assert!(span(&seen, name).links.is_empty());
+    }
+}
+
+#[test]
+fn the_cause_and_the_span_that_it_happens_in_are_parent_and_link() {
+    let (stack, seen) = stack(|s| s);
+    run(&stack, || {
+        let _outer = tracing::info_span!("outer").entered();
+        for (relation, name) in BOTH {
+            let make = || tracing::info_span!("work", otel.name = name);
+            drop(relation.span(&remote_context(), make));
+        }
+    });
+    let outer = span(&seen, "outer").span_context;
+    for (name, parent, link) in [("child", remote(), &outer), ("link", outer.clone(), &remote())] {
+        let work = span(&seen, name);
+        assert_eq!(work.span_context.trace_id(), parent.trace_id());
+        assert_eq!(work.parent_span_id, parent.span_id());
+        let links: Vec<_> = work.links.iter().map(|link| link.span_context.span_id()).collect();
+        assert_eq!(links, [link.span_id()]);
+    }
+}
+
+#[test]
+fn the_baggage_is_that_of_the_cause_or_of_where_it_happens_if_there_is_no_cause() {
+    let tenant = |n: &'static str| [opentelemetry::KeyValue::new("tenant", n)];
+    let here = Context::new().with_baggage(tenant("here"));
+    let (stack, _) = stack(|s| s);
+    run(&stack, || {
+        let _here = here.attach();
+        let _outer = tracing::info_span!("outer").entered();
+        for (relation, _) in BOTH {
+            let tenant_of = |cause: Context| {
+                relation.parent(&cause).baggage().get("tenant").map(ToString::to_string)
+            };
+            let there = || tenant("there");
+            let of_both = tenant_of(remote_context().with_baggage(there()));
+            assert_eq!(of_both.as_deref(), Some("there"));
+            assert_eq!(tenant_of(Context::new().with_baggage(there())).as_deref(), Some("there"));
+            assert_eq!(tenant_of(remote_context()), None);
+            assert_eq!(tenant_of(Context::new()).as_deref(), Some("here"));
+        }
+    });
 }
 
 #[test]
