@@ -7,7 +7,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 #[cfg(feature = "tower")]
 use http::Response;
-use http::uri::PathAndQuery;
 use http::{HeaderMap, StatusCode, Version};
 use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, TraceContextExt as _};
@@ -15,6 +14,8 @@ use tracing::Span;
 
 use super::current::Before;
 use super::http::TARGET;
+#[cfg(feature = "tonic")]
+use super::names::Unproven;
 use crate::exception::{is_panic_recorded, message_of, type_of};
 
 /// What a protocol has to say at each step.
@@ -35,12 +36,9 @@ pub(super) trait Rules: fmt::Debug + Send + Sync {
 #[derive(Debug)]
 pub(super) struct Traced {
     pub(super) span: Span,
-    /// Where the protocol wants it at the end.
-    #[cfg_attr(
-        all(feature = "tower", not(feature = "tonic")),
-        expect(dead_code, reason = "gRPC's rules alone read it")
-    )]
-    pub(super) path: Option<PathAndQuery>,
+    /// What the span is named by, where the end shows whether that stays.
+    #[cfg(feature = "tonic")]
+    pub(super) unproven: Option<Unproven>,
 }
 
 /// A response without its body.
@@ -90,13 +88,18 @@ pub(super) struct Inside<'a> {
 
 impl Call {
     pub(super) fn new(span: Span, rules: &'static dyn Rules) -> Self {
-        Self { traced: Traced { span, path: None }, context: None, rules, is_over: false }
+        let traced = Traced {
+            span,
+            #[cfg(feature = "tonic")]
+            unproven: None,
+        };
+        Self { traced, context: None, rules, is_over: false }
     }
 
-    /// Keeps the path for the end.
+    /// Keeps for the end what the span is named by.
     #[cfg(feature = "tonic")]
-    pub(super) fn with_path(mut self, path: Option<PathAndQuery>) -> Self {
-        self.traced.path = path;
+    pub(super) fn with_unproven(mut self, unproven: Option<Unproven>) -> Self {
+        self.traced.unproven = unproven;
         self
     }
 

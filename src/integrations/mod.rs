@@ -15,6 +15,8 @@ mod current;
 mod http;
 #[cfg(feature = "kafka")]
 pub mod kafka;
+#[cfg(feature = "tonic")]
+mod names;
 #[cfg(feature = "reqwest")]
 pub mod reqwest;
 #[cfg(feature = "tonic")]

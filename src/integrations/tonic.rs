@@ -20,7 +20,7 @@
 //!
 //! | a span says | |
 //! |---|---|
-//! | its name | `orders.v1.Orders/Place`; `grpc` for a method that the server does not have |
+//! | its name | `orders.v1.Orders/Place`; `grpc` for a [method](#methods) that the server does not have |
 //! | `rpc.system.name` | `grpc` |
 //! | `rpc.method` | as the name; `_OTHER` and `rpc.method_original` where the server does not have it |
 //! | `rpc.response.status_code` | `OK`, `NOT_FOUND`, … |
@@ -33,6 +33,15 @@
 //! lasts until the last message of the response. A call that is dropped before is `CANCELLED`; one
 //! that has no response has the code that tonic gives it (`CANCELLED` after the channel's timeout), or
 //! else is `UNAVAILABLE`.
+//!
+//! # Methods
+//!
+//! What a stranger sends must not name spans. A server says with [`ServerLayer::with_known_methods`]
+//! which methods it has; all others are `_OTHER`, and a method that is listed keeps its name
+//! whatever is answered. Without a list, a method is taken for one that is not there if the answer is
+//! `UNIMPLEMENTED`, and of the others, the first 1,000 of at most 256 bytes keep their names: a
+//! layer that answers before the services do (`UNAUTHENTICATED` for whatever path) lets strangers use
+//! these up, so give a list where there is one.
 //!
 //! The spans are ordinary `tracing` spans at level INFO with the target `otel_setup::rpc`.
 
@@ -47,6 +56,7 @@ use opentelemetry::propagation::TextMapPropagator;
 use tower_layer::Layer;
 
 pub use self::service::{ClientService, ServerService};
+use self::span::Methods;
 use super::Trust;
 use super::http::Propagation;
 
@@ -59,6 +69,7 @@ pub struct ServerLayer(Arc<ServerOptions>);
 struct ServerOptions {
     trust: Trust,
     propagation: Propagation,
+    methods: Methods,
 }
 
 impl ServerLayer {
@@ -71,6 +82,22 @@ impl ServerLayer {
     /// set.
     pub fn with_trust(mut self, trust: Trust) -> Self {
         Arc::make_mut(&mut self.0).trust = trust;
+        self
+    }
+
+    /// Which methods the server has, as `package.Service/Method`: spans are named by these and no
+    /// others ([methods](self#methods)).
+    ///
+    /// ```
+    /// let methods = ["orders.v1.Orders/Place", "orders.v1.Orders/Cancel"];
+    /// let layer = otel_setup::tonic::ServerLayer::new().with_known_methods(methods);
+    /// # drop(layer);
+    /// ```
+    pub fn with_known_methods(
+        mut self,
+        methods: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        Arc::make_mut(&mut self.0).methods = Methods::known(methods);
         self
     }
 

@@ -261,6 +261,72 @@ fn a_method_that_is_not_there_names_no_span() {
     );
 }
 
+/// What a server answers to these paths, each with this code.
+fn answer<'a>(stack: &Stack, layer: ServerLayer, calls: impl IntoIterator<Item = (&'a str, u8)>) {
+    let service = service_fn(async |request: Request<u8>| {
+        let head = Response::builder().header("grpc-status", request.into_body().to_string());
+        Ok::<_, Infallible>(head.body(Body::empty()).expect("it is a response"))
+    });
+    let mut service =
+        ServiceBuilder::new().layer(layer.with_propagator(stack.propagator())).service(service);
+    run(stack, || {
+        block_on(async {
+            for (path, code) in calls {
+                let request = Request::post(path).body(code).expect("it is a path");
+                service.call(request).await.expect("it answers");
+            }
+        });
+    });
+}
+
+const UNIMPLEMENTED: u8 = 12;
+const UNAUTHENTICATED: u8 = 16;
+
+#[test]
+fn of_the_known_methods_each_keeps_its_name_and_no_other_has_one() {
+    let (stack, seen) = stack(|setup| setup);
+    let layer = ServerLayer::new().with_known_methods(["a.B/Place", "/a.B/Cancel"]);
+    let calls = [
+        ("/a.B/Place", 0),
+        ("/a.B/Cancel", UNIMPLEMENTED),
+        ("/stranger/1", UNAUTHENTICATED),
+        ("/stranger/2", UNIMPLEMENTED),
+    ];
+    answer(&stack, layer, calls);
+    let spans = spans(&seen);
+    for (span, (method, original)) in spans.iter().zip([
+        ("a.B/Place", None),
+        ("a.B/Cancel", None),
+        ("_OTHER", Some("stranger/1")),
+        ("_OTHER", Some("stranger/2")),
+    ]) {
+        assert_eq!(span.name, if original.is_some() { "grpc" } else { method });
+        says(span, &[("rpc.method", Some(method)), ("rpc.method_original", original)]);
+    }
+    assert_eq!(spans.len(), 4);
+}
+
+#[test]
+fn strangers_cannot_make_names_without_end() {
+    let (stack, seen) = stack(|setup| setup);
+    let paths: Vec<_> = (0..1_100).map(|n| format!("/stranger/{n}")).collect();
+    // what the server says it does not have takes nobody's place
+    let scan = (0..1_100).map(|n| format!("/scan/{n}")).collect::<Vec<_>>();
+    let calls = scan.iter().map(|path| (&**path, UNIMPLEMENTED));
+    let long = format!("/{}", "x".repeat(257));
+    let calls = calls.chain([("/a.B/Place", 0), (&*long, UNAUTHENTICATED)]);
+    let calls = calls.chain(paths.iter().map(|path| (&**path, UNAUTHENTICATED)));
+    answer(&stack, ServerLayer::new(), calls.chain([("/a.B/Place", 0), ("/a.B/Late", 0)]));
+    let spans = spans(&seen);
+    let names: std::collections::BTreeSet<_> = spans.iter().map(|span| &*span.name).collect();
+    assert_eq!(names.len(), 1_001, "a thousand and `grpc`");
+    let methods = spans.iter().map(|span| attribute(span, "rpc.method"));
+    assert_eq!(methods.collect::<std::collections::BTreeSet<_>>().len(), 1_001);
+    let [.., known, late] = &spans[..] else { panic!("{}", spans.len()) };
+    assert_eq!((&*known.name, &*late.name), ("a.B/Place", "grpc"));
+    says(late, &[("rpc.method", Some("_OTHER")), ("rpc.method_original", Some("a.B/Late"))]);
+}
+
 /// Reads a stream of the server's up to `most` messages; the last word, if it came.
 fn count_to(stack: &Stack, text: &str, most: usize) -> Option<Status> {
     let mut client = client!(stack);

@@ -28,6 +28,7 @@ impl Rules for GrpcServer {
 
     fn failed(&self, traced: &Traced, kind: &str, _: Option<&dyn Any>) {
         failed(&traced.span, kind);
+        super::span::settle(traced, true);
     }
 
     fn abandoned(&self, traced: &Traced) {
@@ -81,9 +82,7 @@ fn server(traced: &Traced, code: Code, trailers: Option<&HeaderMap>) {
     if SERVER_ERRORS.contains(&code) {
         failed_with(span, code, trailers);
     }
-    if code == Code::UNIMPLEMENTED {
-        super::span::forget_method(traced);
-    }
+    super::span::settle(traced, code != Code::UNIMPLEMENTED);
 }
 
 fn client(traced: &Traced, code: Code, trailers: Option<&HeaderMap>) {

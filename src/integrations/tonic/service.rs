@@ -44,8 +44,8 @@ where
         let (parent, link) = origin(options.trust, &options.propagation, request.headers_mut());
         let mut call = {
             let _parent = parent.clone().attach();
-            let path = request.uri().path_and_query().cloned();
-            Call::new(span::server(&request), &GrpcServer).with_path(path)
+            let (span, unproven) = span::server(&request, &options.methods);
+            Call::new(span, &GrpcServer).with_unproven(unproven)
         };
         let inner = call.begin(parent, link, || inner.call(request));
         ResponseFuture::new(inner, call, false, None)

@@ -1,5 +1,7 @@
 //! The spans of RPC.
 
+use std::sync::Arc;
+
 use http::Request;
 use tonic::transport::server::TcpConnectInfo;
 use tracing::Span;
@@ -8,8 +10,38 @@ use tracing::field::Empty;
 use super::ClientOptions;
 use crate::integrations::call::Traced;
 use crate::integrations::http::{self as conventions, Address, default_port, host_and_port};
+use crate::integrations::names::{Names, Unproven};
 
-pub(super) fn server<B>(request: &Request<B>) -> Span {
+/// Which methods a server has.
+#[derive(Debug, Clone)]
+pub(super) enum Methods {
+    Known(Arc<[String]>),
+    /// Those that it has not said it does not have.
+    Seen(Arc<Names>),
+}
+
+impl Default for Methods {
+    fn default() -> Self {
+        Self::Seen(Arc::default())
+    }
+}
+
+impl Methods {
+    pub(super) fn known(methods: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        let methods = methods.into_iter().map(Into::into);
+        Self::Known(methods.map(|name| method(&name).to_owned()).collect())
+    }
+
+    fn admit(&self, name: &str) -> bool {
+        match self {
+            Self::Known(known) => known.iter().any(|known| known == name),
+            Self::Seen(names) => names.admits(name),
+        }
+    }
+}
+
+/// The span of a call, and its name if that is yet to be settled.
+pub(super) fn server<B>(request: &Request<B>, methods: &Methods) -> (Span, Option<Unproven>) {
     let uri = request.uri();
     let authority = uri.authority().map(http::uri::Authority::as_str);
     let authority =
@@ -20,31 +52,44 @@ pub(super) fn server<B>(request: &Request<B>) -> Span {
     let address = peer.as_ref().map(Address::of);
     let address = address.as_ref().map(Address::as_str);
     let method = method(uri.path());
-    tracing::info_span!(
+    let is_admitted = methods.admit(method);
+    let span = tracing::info_span!(
         target: TARGET,
         "rpc",
         rpc.response.status_code = Empty,
         "error.type" = Empty,
         otel.status_code = Empty,
         otel.status_description = Empty,
-        rpc.method_original = Empty,
+        rpc.method_original = (!is_admitted).then_some(method),
         otel.kind = "server",
-        otel.name = method,
+        otel.name = if is_admitted { method } else { OTHER_NAME },
         rpc.system.name = "grpc",
-        rpc.method = method,
+        rpc.method = if is_admitted { method } else { OTHER },
         server.address = host,
         server.port = port,
         client.address = address,
         network.peer.address = address,
         network.peer.port = peer.map(|peer| i64::from(peer.port())),
-    )
+    );
+    let unproven = match methods {
+        Methods::Seen(names) if is_admitted && !span.is_disabled() => {
+            uri.path_and_query().map(|path| Unproven { path: path.clone(), names: names.clone() })
+        }
+        _ => None,
+    };
+    (span, unproven)
 }
 
-/// The server has no such method: its name is whatever somebody has sent.
-pub(super) fn forget_method(Traced { span, path }: &Traced) {
-    span.record("otel.name", "grpc");
-    span.record("rpc.method", "_OTHER");
-    span.record("rpc.method_original", path.as_ref().map(|path| method(path.path())));
+/// The end of a call, which shows whether the server has the method. If it has not, its name is
+/// whatever somebody has sent.
+pub(super) fn settle(Traced { span, unproven }: &Traced, is_there: bool) {
+    let Some(Unproven { path, names }) = unproven else { return };
+    let method = method(path.path());
+    if !(is_there && names.keep(method)) {
+        span.record("otel.name", OTHER_NAME);
+        span.record("rpc.method", OTHER);
+        span.record("rpc.method_original", method);
+    }
 }
 
 pub(super) fn client<B>(request: &Request<B>, options: &ClientOptions) -> Span {
@@ -79,4 +124,7 @@ fn method(path: &str) -> &str {
     path.strip_prefix('/').unwrap_or(path)
 }
 
+/// The method, and the name of the span, where that is not one of a few.
+const OTHER: &str = "_OTHER";
+const OTHER_NAME: &str = "grpc";
 const TARGET: &str = "otel_setup::rpc";
