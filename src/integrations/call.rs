@@ -8,8 +8,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 #[cfg(feature = "tower")]
 use http::Response;
 use http::{HeaderMap, StatusCode, Version};
-use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, TraceContextExt as _};
+use opentelemetry::{Context, ContextGuard};
 use tracing::Span;
 
 use super::current::Before;
@@ -79,11 +79,31 @@ pub(super) struct Call {
     is_over: bool,
 }
 
+/// What a span is the child of, where that is not simply what is current.
+#[derive(Debug, Clone)]
+pub(super) struct Parent(Option<Context>);
+
 /// Inside the span of a call.
 pub(super) struct Inside<'a> {
     traced: &'a Traced,
     rules: &'static dyn Rules,
     is_over: &'a mut bool,
+}
+
+impl Parent {
+    pub(super) fn of(context: Context) -> Self {
+        Self(Some(context))
+    }
+
+    /// What is current, as it is.
+    pub(super) fn current() -> Self {
+        Self(None)
+    }
+
+    /// Makes it current, as long as the guard lives.
+    pub(super) fn attach(self) -> Option<ContextGuard> {
+        self.0.map(Context::attach)
+    }
 }
 
 impl Call {
@@ -111,10 +131,10 @@ impl Call {
         call
     }
 
-    /// The first step: enters the span, which starts it. `parent` was current when it was made.
+    /// The first step: enters the span, which starts it. `parent` was attached when it was made.
     pub(super) fn begin<R>(
         &mut self,
-        parent: Context,
+        parent: Parent,
         link: Option<SpanContext>,
         f: impl FnOnce() -> R,
     ) -> R {
@@ -128,12 +148,17 @@ impl Call {
             is_traced
         });
         if !is_traced {
-            self.context = Some(parent);
+            self.context = Some(parent.0.unwrap_or_else(Context::current));
         }
         let _context = self.context.clone().map(Context::attach);
         let result = catch_unwind(AssertUnwindSafe(f));
         drop(entered);
         result.unwrap_or_else(|payload| self.panicked(payload))
+    }
+
+    /// Whether its span has ids of its own, once it has begun.
+    pub(super) fn is_traced(&self) -> bool {
+        self.context.is_none()
     }
 
     /// All is sent, though the end has not been seen: no abandonment from here on.

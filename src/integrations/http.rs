@@ -15,7 +15,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use opentelemetry::Context;
-use opentelemetry::propagation::TextMapPropagator;
+use opentelemetry::propagation::{Extractor, TextMapPropagator};
 
 #[cfg(feature = "tower")]
 pub(super) use address::Address;
@@ -34,7 +34,7 @@ pub(super) use rules::HttpServer;
 #[cfg(feature = "tower")]
 pub(super) use said::Said;
 
-use crate::propagation::{HeaderExtractor, inject_headers_by, remove_headers, with_propagator};
+use crate::propagation::{inject_headers_by, remove_headers, with_propagator};
 
 /// The target of the spans of HTTP servers and clients.
 pub(super) const TARGET: &str = "otel_setup::http";
@@ -107,10 +107,9 @@ impl Propagation {
         Self(Some(Arc::new(propagator)))
     }
 
-    /// What the headers bring, and nothing of what happens to be current.
-    pub(super) fn extract(&self, headers: &http::HeaderMap) -> Context {
-        let (nothing, headers) = (Context::new(), HeaderExtractor(headers));
-        self.with(|propagator| propagator.extract_with_context(&nothing, &headers))
+    /// The context with what the carrier brings.
+    pub(super) fn extract(&self, context: &Context, carrier: &dyn Extractor) -> Context {
+        self.with(|propagator| propagator.extract_with_context(context, carrier))
     }
 
     /// Writes the current context, in place of any other.

@@ -13,11 +13,13 @@
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Trust {
-    /// The request's trace is continued and its baggage kept.
+    /// The request's trace is continued and its baggage kept; without one, that of the current span
+    /// is, if there is one.
     #[default]
     Continue,
-    /// The request starts a trace of its own, sampled as any other, with a link to the span that it
-    /// says it comes from. Its baggage is dropped, and the propagator's headers are removed from the
+    /// The request starts a trace of its own, or is the child of the current span if there is one. It
+    /// is sampled as any other, with a link to the span that it says it comes from, unless that is of
+    /// the same trace. Its baggage is dropped, and the propagator's headers are removed from the
     /// request, so that nothing of them is sent on by whoever forwards it. A request that is skipped
     /// loses them, too; under [`Continue`](Self::Continue) it keeps them as they are.
     Edge,

@@ -170,16 +170,16 @@ impl Injector for MetadataInjector<'_> {
 }
 
 fn get<'a>(headers: &'a HeaderMap, key: &str) -> Option<&'a str> {
+    if let Some(name) = known(key) {
+        return text(headers.get(name)?);
+    }
     let has_several = || headers.len() != headers.keys_len();
     let value = |name: &str, index| all(headers, name).iter().nth(index).map(text);
     let further = further(key, has_several, value);
     if further.is_some() {
         return further;
     }
-    match known(key) {
-        Some(name) => text(headers.get(name)?),
-        None => text(headers.get(key)?),
-    }
+    text(headers.get(key)?)
 }
 
 fn get_all<'a>(headers: &'a HeaderMap, key: &str) -> Option<Vec<&'a str>> {

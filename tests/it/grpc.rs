@@ -403,6 +403,22 @@ fn a_chat_is_one_span_on_each_side() {
     says(&server, &[("rpc.response.status_code", Some("OK"))]);
 }
 
+/// A server in a task of its own, where nothing of the client is current.
+fn elsewhere<S, R>(
+    server: S,
+) -> impl Service<R, Response = S::Response, Error = S::Error, Future: Send> + Clone
+where
+    S: Service<R, Response: Send, Error: Send, Future: Send> + Clone + Send + 'static,
+    R: Send + 'static,
+    S::Response: 'static,
+    S::Error: 'static,
+{
+    service_fn(move |request| {
+        let answer = tokio::spawn(tower::ServiceExt::oneshot(server.clone(), request));
+        async { answer.await.expect("it does not panic") }
+    })
+}
+
 #[test]
 fn at_the_edge_a_call_starts_a_trace_of_its_own_with_a_link() {
     let (stack, seen) = stack(|setup| setup);
@@ -410,6 +426,7 @@ fn at_the_edge_a_call_starts_a_trace_of_its_own_with_a_link() {
     let mut client = tonic::client::Grpc::new(
         ServiceBuilder::new()
             .layer(ClientLayer::new().with_propagator(stack.propagator()))
+            .layer(tower::layer::layer_fn(elsewhere))
             .layer(layer)
             .service(Echo),
     );

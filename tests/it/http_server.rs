@@ -256,17 +256,6 @@ fn what_the_handler_does_is_below_the_request() {
 }
 
 #[test]
-fn a_request_is_not_the_child_of_what_happens_to_be_open_around_it() {
-    let (stack, seen) = stack(|setup| setup);
-    let app = app(&stack, |layer| layer);
-    run(&stack, || {
-        let _connection = tracing::info_span!("connection").entered();
-        block_on(app.oneshot(bare(request("GET", "/orders/7")))).expect("it answers");
-    });
-    assert_eq!(span(&seen, "GET /orders/{id}").parent_span_id, SpanId::INVALID);
-}
-
-#[test]
 fn an_unsampled_request_is_not_recorded() {
     let (stack, seen) = stack(|setup| setup);
     let request = request("GET", "/child").header("traceparent", UNSAMPLED);
@@ -323,9 +312,9 @@ fn a_request_whose_span_is_refused_still_carries_its_trace_on() {
 }
 
 #[test]
-fn a_request_whose_span_is_refused_is_no_part_of_what_is_open_around_it() {
+fn a_request_whose_span_is_refused_is_part_of_what_its_span_would_be() {
     let (stack, seen) = stack(|setup| setup.with_trace_filter("info,otel_setup::http=off"));
-    for (traceparent, parent) in [(Some(SAMPLED), REMOTE), (None, SpanId::INVALID)] {
+    for (traceparent, parent) in [(Some(SAMPLED), Some(REMOTE)), (None, None)] {
         seen.reset();
         let mut request = request("GET", "/child");
         if let Some(traceparent) = traceparent {
@@ -336,6 +325,7 @@ fn a_request_whose_span_is_refused_is_no_part_of_what_is_open_around_it() {
             let _connection = tracing::info_span!("connection").entered();
             block_on(app.oneshot(bare(request))).expect("it answers");
         });
+        let parent = parent.unwrap_or_else(|| span(&seen, "connection").span_context.span_id());
         assert_eq!(span(&seen, "child").parent_span_id, parent);
     }
 }
@@ -447,6 +437,23 @@ fn whoever_asks_for_the_ids_gets_them() {
     let expected =
         format!("00-{}-{}-03", span.span_context.trace_id(), span.span_context.span_id());
     assert_eq!(response.headers()["traceresponse"], expected.as_str());
+}
+
+#[test]
+fn nobody_is_told_the_ids_of_another_span_where_that_of_the_request_is_refused() {
+    let (stack, _) = stack(|setup| setup.with_trace_filter("info,otel_setup::http=off"));
+    for traceparent in [Some(SAMPLED), None] {
+        let mut request = request("DELETE", "/orders/7");
+        if let Some(traceparent) = traceparent {
+            request = request.header("traceparent", traceparent);
+        }
+        let app = app(&stack, |layer| layer.with_trace_response(true));
+        let response = run(&stack, || {
+            let _job = tracing::info_span!("job").entered();
+            block_on(app.oneshot(bare(request))).expect("it answers")
+        });
+        assert!(!response.headers().contains_key("traceresponse"), "{traceparent:?}");
+    }
 }
 
 #[test]

@@ -16,6 +16,8 @@ mod grpc;
 mod http_client;
 #[cfg(feature = "axum")]
 mod http_endings;
+#[cfg(all(feature = "axum", feature = "tonic"))]
+mod http_nested;
 #[cfg(all(feature = "axum", feature = "reqwest", feature = "testing"))]
 mod http_reqwest;
 #[cfg(feature = "axum")]

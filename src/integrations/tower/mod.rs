@@ -22,6 +22,18 @@
 //!
 //! A panic is recorded, and goes on.
 //!
+//! How far the response has got is seen up to the last piece that the server takes from its body.
+//! Whether that piece has reached the client is not: a client that goes away just then has had its
+//! whole response, for all that a layer can see.
+//!
+//! # Layers in layers
+//!
+//! A layer may be put around another: around an app and a part of it that is nested, or gRPC's inside
+//! of HTTP's. The request is one trace then: the inner span is the child of what is current, if the
+//! request's headers have that in their trace, or have none. So it is for a request that a test or a
+//! job makes inside of a span, in the same task. Baggage of the current context is there inside, and
+//! where telemetry is suppressed, as under a layer that skips the request, it stays so.
+//!
 //! # Known methods
 //!
 //! Those of RFC 9110, `PATCH` and `QUERY`. `OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS` has others in
@@ -58,6 +70,7 @@
 mod body;
 mod future;
 mod layer;
+mod origin;
 mod resend;
 mod service;
 mod span;
@@ -65,9 +78,9 @@ mod span;
 pub use body::ResponseBody;
 pub use future::{ClientFuture, ResponseFuture};
 pub use layer::{ClientLayer, ServerLayer};
-pub use resend::{CountResends, ResendCounter};
 #[cfg(feature = "tonic")]
-pub(super) use service::origin;
+pub(super) use origin::origin;
+pub use resend::{CountResends, ResendCounter};
 pub use service::{ClientService, ServerService};
 
 pub use super::Trust;

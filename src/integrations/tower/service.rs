@@ -4,15 +4,16 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{HeaderMap, HeaderValue, Method, Request, Response};
+use http::{HeaderValue, Method, Request, Response};
 use http_body::Body;
 use opentelemetry::Context as OtelContext;
-use opentelemetry::trace::{SpanContext, TraceContextExt as _};
+use opentelemetry::trace::TraceContextExt as _;
 use tower_service::Service;
 
 use super::body::ResponseBody;
 use super::future::{ClientFuture, ResponseFuture};
 use super::layer::ServerOptions;
+use super::origin::origin;
 use super::span;
 use crate::integrations::Trust;
 use crate::integrations::call::Call;
@@ -67,6 +68,8 @@ where
             }
             inner.call(request)
         });
+        // the ids of our own span, not of what happens to be current where it was refused
+        let trace_response = trace_response.filter(|_| call.is_traced());
         ResponseFuture::new(inner, call, is_head, trace_response)
     }
 }
@@ -77,24 +80,6 @@ impl<S: fmt::Debug> fmt::Debug for ServerService<S> {
             .field("inner", &self.inner)
             .field("options", &self.options)
             .finish()
-    }
-}
-
-/// What a server span is the child of, and what it is linked to. What is not trusted goes no
-/// further.
-pub(in crate::integrations) fn origin(
-    trust: Trust,
-    propagation: &Propagation,
-    headers: &mut HeaderMap,
-) -> (OtelContext, Option<SpanContext>) {
-    let remote = propagation.extract(headers);
-    match trust {
-        Trust::Continue => (remote, None),
-        Trust::Edge => {
-            propagation.remove(headers);
-            let link = remote.has_active_span().then(|| remote.span().span_context().clone());
-            (OtelContext::new(), link)
-        }
     }
 }
 
