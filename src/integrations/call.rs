@@ -49,8 +49,8 @@ pub(super) struct Head<'a> {
     pub(super) headers: &'a HeaderMap,
 }
 
+#[cfg(feature = "tower")]
 impl<'a> Head<'a> {
-    #[cfg(feature = "tower")]
     pub(super) fn of<B>(response: &'a Response<B>) -> Self {
         let (status, version) = (response.status(), response.version());
         Self { status, version, headers: response.headers() }

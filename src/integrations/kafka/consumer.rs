@@ -50,6 +50,7 @@ use crate::propagation::Relation;
 #[derive(Debug, Clone, Default)]
 pub struct ConsumerTracing {
     group: Option<String>,
+    client_id: Option<String>,
     relation: Relation,
     propagation: Propagation,
 }
@@ -63,6 +64,12 @@ impl ConsumerTracing {
     /// The consumer's group (`messaging.consumer.group.name`), which rdkafka does not tell.
     pub fn with_group(mut self, name: impl Into<String>) -> Self {
         self.group = Some(name.into());
+        self
+    }
+
+    /// The consumer's `client.id` (`messaging.client.id`), which rdkafka does not tell.
+    pub fn with_client_id(mut self, id: impl Into<String>) -> Self {
+        self.client_id = Some(id.into());
         self
     }
 
@@ -195,6 +202,7 @@ impl ConsumerTracing {
                 messaging.destination.name = topic,
                 messaging.destination.partition.id = %message.partition(),
                 messaging.consumer.group.name = self.group.as_deref(),
+                messaging.client.id = self.client_id.as_deref(),
                 messaging.kafka.offset = message.offset(),
                 messaging.kafka.message.key = key_text(message.key()),
                 messaging.kafka.message.tombstone = message.payload().is_none().then_some(true),
@@ -223,6 +231,7 @@ impl ConsumerTracing {
             messaging.destination.name = batch.topic,
             messaging.destination.partition.id = batch.partition.map(tracing::field::display),
             messaging.consumer.group.name = self.group.as_deref(),
+            messaging.client.id = self.client_id.as_deref(),
             messaging.batch.message_count = batch.count,
             kafka.consumer.lag_ms = batch.lag,
             error.type = Empty,
@@ -254,6 +263,7 @@ impl ConsumerTracing {
             messaging.destination.name = batch.topic,
             messaging.destination.partition.id = batch.partition.map(tracing::field::display),
             messaging.consumer.group.name = self.group.as_deref(),
+            messaging.client.id = self.client_id.as_deref(),
             messaging.batch.message_count = batch.count,
             messaging.kafka.offset = alone.map(Message::offset),
             messaging.kafka.message.key = alone.and_then(|message| key_text(message.key())),

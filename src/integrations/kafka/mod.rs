@@ -61,9 +61,10 @@
 //! | `messaging.kafka.message.key` | one message | the key, if it is text of at most 1,024 bytes |
 //! | `messaging.kafka.message.tombstone` | one message | `true` if there is no payload |
 //! | `messaging.consumer.group.name` | `poll`, `process` | [`ConsumerTracing::with_group`] |
+//! | `messaging.client.id` | all | [`ConsumerTracing::with_client_id`], [`TracedProducer::with_client_id`] |
 //! | `messaging.batch.message_count` | batches | how many messages |
 //! | `kafka.consumer.lag_ms` | `process` | see below |
-//! | `error.type` | failures | the code of librdkafka (`MessageTimedOut`), the type of a handler's error, `panic`, or `cancelled` if the handler's future was dropped before its end |
+//! | `error.type` | failures | the code of librdkafka (`MessageTimedOut`), the type of a handler's error (`_OTHER` if it is boxed), `panic`, or `cancelled` if the future of a handler or of a `send` was dropped before its end |
 //!
 //! They are ordinary `tracing` spans at level INFO with the target `otel_setup::kafka`. A filter that
 //! refuses them still lets the trace go on: from the span around the sender to what happens inside
@@ -82,8 +83,9 @@
 //!
 //! A propagator's headers are added behind the message's own, which keep their order, their
 //! duplicates and their null and binary values. Headers of the propagator that are there already (a
-//! message that is passed on brings those of its last hop) are replaced. Without a current trace,
-//! nothing is touched.
+//! message that is passed on brings those of its last hop) are replaced, unless
+//! [`ProducerTracing::with_creation_context_kept`] says otherwise. Without a current trace, nothing
+//! is touched.
 //!
 //! On the way in, headers may hold anything: a null or binary value counts as absent, and of
 //! several of one name the last that can be read counts, as everywhere in Kafka (`tracestate` and

@@ -66,6 +66,19 @@ impl<P> TracedProducer<P> {
         self
     }
 
+    /// The producer's `client.id`; as [`ProducerTracing::with_client_id`].
+    pub fn with_client_id(mut self, id: impl Into<String>) -> Self {
+        self.tracing = self.tracing.with_client_id(id);
+        self
+    }
+
+    /// Whether a context in a record's headers stays there; as
+    /// [`ProducerTracing::with_creation_context_kept`].
+    pub fn with_creation_context_kept(mut self, on: bool) -> Self {
+        self.tracing = self.tracing.with_creation_context_kept(on);
+        self
+    }
+
     /// The producer as it was.
     pub fn into_inner(self) -> P {
         self.producer
@@ -78,6 +91,9 @@ where
     R: AsyncRuntime,
 {
     /// Sends a message and waits until the broker has answered, as [`FutureProducer::send`].
+    ///
+    /// Dropped before (by a timeout of your own, say), it is `cancelled`, an error on the span, though
+    /// the message may be sent all the same.
     ///
     /// # Errors
     ///
@@ -93,8 +109,12 @@ where
     {
         let (record, span) = self.tracing.start(record);
         let sending = self.producer.send(record, queue_timeout.into());
-        let result = sending.instrument(span.span().clone()).await;
-        span.finish_owned(&result);
+        let sending = sending.instrument(span.span().clone());
+        let mut waiting = Waiting(Some(span));
+        let result = sending.await;
+        if let Some(span) = waiting.0.take() {
+            span.finish_owned(&result);
+        }
         result
     }
 
@@ -189,9 +209,21 @@ impl<P> fmt::Debug for TracedProducer<P> {
     }
 }
 
+/// The span of a message whose sender waits. Dropped with it, the send is cancelled.
+struct Waiting(Option<ProducerSpan>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(span) = self.0.take() {
+            span.cancelled();
+        }
+    }
+}
+
 /// The broker's answer to come, as [`DeliveryFuture`]. The span of the message ends with it.
 ///
-/// Dropped before, the message is sent all the same, and the span does not say how it fared.
+/// Dropped before, the message is sent all the same, and the span does not say how it fared: to wait
+/// for no answer is no failure here.
 #[must_use = "dropping it ends the span before the message is delivered"]
 pub struct TracedDelivery {
     delivery: DeliveryFuture,

@@ -1,6 +1,8 @@
 //! What is sent: a record gets a span and its headers.
 
+use opentelemetry::Context;
 use opentelemetry::propagation::TextMapPropagator;
+use opentelemetry::trace::TraceContextExt as _;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{DeliveryResult, Message as _, OwnedHeaders, ToBytes};
 use rdkafka::producer::future_producer::OwnedDeliveryResult;
@@ -8,8 +10,9 @@ use rdkafka::producer::{BaseRecord, FutureRecord};
 use rdkafka::util::IntoOpaque;
 use tracing::field::Empty;
 use tracing::{Span, info_span};
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-use super::{Propagation, TARGET, key_text};
+use super::{Propagation, Relation, TARGET, key_text};
 
 /// How messages that are sent are traced.
 ///
@@ -30,6 +33,8 @@ use super::{Propagation, TARGET, key_text};
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct ProducerTracing {
+    client_id: Option<String>,
+    keeps_creation_context: bool,
     propagation: Propagation,
 }
 
@@ -37,6 +42,24 @@ impl ProducerTracing {
     /// By the global propagator, whatever that is when a message is sent.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The producer's `client.id` (`messaging.client.id`), which rdkafka does not tell.
+    pub fn with_client_id(mut self, id: impl Into<String>) -> Self {
+        self.client_id = Some(id.into());
+        self
+    }
+
+    /// Whether a context that is in a record's headers already stays there, instead of that of the
+    /// `send` span. Off by default.
+    ///
+    /// For records that say themselves what they were created in: the `send` span then links to that
+    /// context, and consumers follow from it (semantic conventions for messaging, "Producer spans").
+    /// A record that is passed on brings the context of its last hop, and one that comes back from a
+    /// failed send that of its `send` span, which cannot be told from one of your own.
+    pub fn with_creation_context_kept(mut self, on: bool) -> Self {
+        self.keeps_creation_context = on;
+        self
     }
 
     /// Writes headers with this propagator instead of the global one.
@@ -53,9 +76,22 @@ impl ProducerTracing {
     ///
     /// A span that is filtered out leaves the current one to be the parent of whoever consumes.
     pub fn start<R: Record>(&self, record: R) -> (R, ProducerSpan) {
-        let span = send_span(&record);
-        let record = span.in_scope(|| record.map_headers(|own| self.propagation.inject(own)));
+        let span = send_span(&record, self.client_id.as_deref());
+        let Some(creation) = self.creation_context(&record) else {
+            let record = span.in_scope(|| record.map_headers(|own| self.propagation.inject(own)));
+            return (record, ProducerSpan(span));
+        };
+        if let Some(link) = Relation::Link.link(&creation) {
+            span.add_link(link);
+        }
         (record, ProducerSpan(span))
+    }
+
+    /// The context in the record's headers, if it is to stay there.
+    fn creation_context(&self, record: &impl Record) -> Option<Context> {
+        let headers = record.own_headers().filter(|_| self.keeps_creation_context)?;
+        let context = self.propagation.extract(headers);
+        context.span().span_context().is_valid().then_some(context)
     }
 }
 
@@ -90,6 +126,15 @@ impl ProducerSpan {
         });
     }
 
+    /// Ends the span: whoever waited for the broker's answer does so no longer.
+    pub(super) fn cancelled(self) {
+        self.0.in_scope(|| {
+            self.0.record("error.type", "cancelled");
+            let description = "the send was dropped before the broker had answered";
+            self.0.record("otel.status_description", description);
+        });
+    }
+
     /// Ends the span as the delivery callback of a
     /// [`ProducerContext`](rdkafka::producer::ProducerContext) is told.
     pub fn finish(self, result: &DeliveryResult<'_>) {
@@ -119,6 +164,8 @@ pub trait Record: private::Sealed {
     #[doc(hidden)]
     fn is_tombstone(&self) -> bool;
     #[doc(hidden)]
+    fn own_headers(&self) -> Option<&OwnedHeaders>;
+    #[doc(hidden)]
     fn map_headers(self, f: impl FnOnce(Option<OwnedHeaders>) -> Option<OwnedHeaders>) -> Self;
 }
 
@@ -138,6 +185,10 @@ macro_rules! record {
 
         fn is_tombstone(&self) -> bool {
             self.payload.is_none()
+        }
+
+        fn own_headers(&self) -> Option<&OwnedHeaders> {
+            self.headers.as_ref()
         }
 
         fn map_headers(
@@ -167,7 +218,7 @@ mod private {
     impl<K: ToBytes + ?Sized, P: ToBytes + ?Sized, D: IntoOpaque> Sealed for BaseRecord<'_, K, P, D> {}
 }
 
-fn send_span(record: &impl Record) -> Span {
+fn send_span(record: &impl Record, client_id: Option<&str>) -> Span {
     let topic = record.topic();
     info_span!(
         target: TARGET,
@@ -180,6 +231,7 @@ fn send_span(record: &impl Record) -> Span {
         messaging.operation.type = "send",
         messaging.destination.name = topic,
         messaging.destination.partition.id = record.partition_id().map(tracing::field::display),
+        messaging.client.id = client_id,
         messaging.kafka.offset = Empty,
         messaging.kafka.message.key = key_text(record.key_bytes()),
         messaging.kafka.message.tombstone = record.is_tombstone().then_some(true),

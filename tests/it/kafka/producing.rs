@@ -1,5 +1,6 @@
 //! The producer's side.
 
+use std::future::Future as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -8,7 +9,7 @@ use otel_setup::kafka::{ProducerTracing, TracedContext, TracedProducer};
 use otel_setup::propagation::Propagator;
 use otel_setup::testing::{self, capture, capture_with};
 use rdkafka::ClientContext;
-use rdkafka::message::DeliveryResult;
+use rdkafka::message::{DeliveryResult, Header, Headers as _, OwnedHeaders};
 use rdkafka::producer::{
     BaseProducer, BaseRecord, FutureRecord, Producer as _, ProducerContext, ThreadedProducer,
 };
@@ -198,6 +199,79 @@ fn a_span_that_is_dropped_says_nothing_of_the_delivery() {
             .without_attribute("messaging.kafka.offset"),
     );
     assert_eq!(capture.span("send orders").status, Status::Unset);
+}
+
+#[test]
+fn a_send_that_is_dropped_before_the_brokers_answer_is_no_success() {
+    let (broker, capture) = (Broker::start(), capture());
+    let producer = broker.producer();
+    let record = || FutureRecord::<str, _>::to(TOPIC).payload("a book");
+    let mut sending = Box::pin(producer.send(record(), PATIENCE));
+    let waker = std::task::Waker::noop();
+    // the answer, if it has come at once, is not asked for again
+    let polled = sending.as_mut().poll(&mut std::task::Context::from_waker(waker));
+    assert!(polled.is_pending(), "the broker is on another thread");
+    drop(sending);
+    capture.assert(
+        testing::span("send orders")
+            .with_attribute("error.type", "cancelled")
+            .with_error_of("the send was dropped before the broker had answered"),
+    );
+    // one that nobody has begun is none, and whoever waits for no answer has not failed
+    drop(producer.send(record(), PATIENCE));
+    drop(producer.send_result(record()));
+    let sent = captured(&capture, "send orders");
+    assert_eq!(sent.len(), 2);
+    assert_eq!((attribute(&sent[1], "error.type"), &sent[1].status), (None, &Status::Unset));
+}
+
+const CREATION: &str = "00-0000000000000000000000000000004d-0000000000000007-01";
+
+/// What is in a record's headers, and in the links of its span.
+fn kept(tracing: &ProducerTracing, own: &str) -> (Vec<String>, Vec<String>) {
+    let capture = capture();
+    let own = Header { key: "traceparent", value: Some(own) };
+    let headers = OwnedHeaders::new().insert(own).insert(Header { key: "a", value: Some("1") });
+    let record = FutureRecord::<str, _>::to(TOPIC).payload("a book").headers(headers);
+    let (record, span) = tracing.start(record);
+    span.delivered(0, 1);
+    let headers = record.headers.expect("there are some");
+    let text = |value: Option<&[u8]>| String::from_utf8_lossy(value.unwrap_or_default()).into();
+    let values = headers.iter().map(|header| text(header.value)).collect();
+    let links = capture.span("send orders").links;
+    (values, links.iter().map(|link| link.span_context.span_id().to_string()).collect())
+}
+
+#[test]
+fn a_creation_context_of_the_users_own_is_kept_and_linked_to_where_that_is_wanted() {
+    let tracing = ProducerTracing::new().with_propagator(Propagator::trace_context());
+    let (headers, links) = kept(&tracing, CREATION);
+    assert_eq!((&*headers[0], headers.len(), links.len()), ("1", 2, 0), "replaced");
+    let tracing = tracing.with_creation_context_kept(true);
+    let (headers, links) = kept(&tracing, CREATION);
+    assert_eq!(headers, [CREATION, "1"]);
+    assert_eq!(links, ["0000000000000007"]);
+    // what is none is no more than a header of an old hop
+    let (headers, links) = kept(&tracing, "garbage");
+    assert_eq!((&*headers[0], headers.len(), links.len()), ("1", 2, 0));
+    assert!(headers[1].starts_with("00-"), "{headers:?}");
+}
+
+#[test]
+fn the_clients_id_is_on_every_span() {
+    let (broker, capture) = (Broker::start(), capture());
+    let producer = broker.producer().with_client_id("shop-1");
+    let record = FutureRecord::<str, _>::to(TOPIC).payload("a book");
+    wait(producer.send(record, PATIENCE)).expect("the broker takes it");
+    let consuming = consuming().with_client_id("shop-1");
+    let message = broker.message();
+    drop(consuming.poll_span([&message]));
+    drop(consuming.process_batch_span([&message]));
+    drop(consuming.process_span(&message));
+    for span in capture.spans() {
+        assert_eq!(attribute(&span, "messaging.client.id").as_deref(), Some("shop-1"));
+    }
+    assert_eq!(capture.spans().len(), 4);
 }
 
 /// A context that adds up what its callbacks are handed, and says so.
