@@ -74,21 +74,27 @@ fn a_span_under_an_attached_carrier_is_its_child() {
 }
 
 #[test]
-fn a_carriers_span_is_a_child_or_a_linked_root() {
+fn a_carriers_span_and_the_one_around_it_are_parent_and_link() {
     let seen = setup();
     let carrier = TraceCarrier::of(&Context::new().with_remote_span_context(remote("")));
-    info_span!("elsewhere").in_scope(|| {
+    let elsewhere = info_span!("elsewhere").in_scope(|| {
         drop(carrier.span(Relation::Child, || info_span!("a carrier's child")));
-        drop(carrier.span(Relation::Link, || info_span!("a carrier's root")));
+        drop(carrier.span(Relation::Link, || info_span!("a carrier's link")));
+        here()
     });
-    let child = ended(seen, "a carrier's child");
-    assert_eq!(child.parent_span_id, remote("").span_id());
-    assert!(child.links.is_empty());
-    let root = ended(seen, "a carrier's root");
-    assert_eq!(root.parent_span_id, SpanId::INVALID);
-    assert_ne!(root.span_context.trace_id(), remote("").trace_id());
-    let links: Vec<_> = root.links.iter().map(|link| &link.span_context).collect();
-    assert_eq!(links, [&remote("")]);
+    drop(carrier.span(Relation::Link, || info_span!("a carrier's root")));
+    for (name, parent, link) in [
+        ("a carrier's child", remote("").span_id(), elsewhere.span_id()),
+        ("a carrier's link", elsewhere.span_id(), remote("").span_id()),
+        ("a carrier's root", SpanId::INVALID, remote("").span_id()),
+    ] {
+        let span = ended(seen, name);
+        assert_eq!(span.parent_span_id, parent, "{name}");
+        let links: Vec<_> = span.links.iter().map(|link| link.span_context.span_id()).collect();
+        assert_eq!(links, [link], "{name}");
+        let is_of_carrier = span.span_context.trace_id() == remote("").trace_id();
+        assert_eq!(is_of_carrier, name == "a carrier's child");
+    }
 }
 
 #[cfg(feature = "serde")]
