@@ -261,6 +261,28 @@ fn a_method_that_is_not_there_names_no_span() {
     );
 }
 
+/// Answers with the code that it is sent.
+async fn with_code(request: Request<u8>) -> Result<Response<Body>, Infallible> {
+    let head = Response::builder().header("grpc-status", request.into_body().to_string());
+    Ok(head.body(Body::empty()).expect("it is a response"))
+}
+
+/// What a server answers to these paths, each with this code, all of them asked for before any is
+/// answered.
+fn answer_at_once(stack: &Stack, paths: &[String], code: u8) {
+    let layer = ServerLayer::new().with_propagator(stack.propagator());
+    let mut service = ServiceBuilder::new().layer(layer).service(service_fn(with_code));
+    run(stack, || {
+        let request = |path: &String| Request::post(&**path).body(code).expect("it is a path");
+        let calls: Vec<_> = paths.iter().map(|path| service.call(request(path))).collect();
+        block_on(async {
+            for call in calls {
+                call.await.expect("it answers");
+            }
+        });
+    });
+}
+
 /// What a server answers to these paths, each with this code.
 fn answer<'a>(stack: &Stack, layer: ServerLayer, calls: impl IntoIterator<Item = (&'a str, u8)>) {
     let service = service_fn(async |request: Request<u8>| {
@@ -325,6 +347,16 @@ fn strangers_cannot_make_names_without_end() {
     let [.., known, late] = &spans[..] else { panic!("{}", spans.len()) };
     assert_eq!((&*known.name, &*late.name), ("a.B/Place", "grpc"));
     says(late, &[("rpc.method", Some("_OTHER")), ("rpc.method_original", Some("a.B/Late"))]);
+}
+
+#[test]
+fn strangers_cannot_make_more_names_by_asking_at_once() {
+    let (stack, seen) = stack(|setup| setup);
+    let paths: Vec<_> = (0..1_100).map(|n| format!("/stranger/{n}")).collect();
+    answer_at_once(&stack, &paths, UNAUTHENTICATED);
+    let names: std::collections::BTreeSet<_> =
+        spans(&seen).iter().map(|s| s.name.clone()).collect();
+    assert_eq!(names.len(), 1_001, "a thousand and `grpc`");
 }
 
 /// Reads a stream of the server's up to `most` messages; the last word, if it came.
