@@ -17,6 +17,8 @@ use std::time::Duration;
 use opentelemetry::trace::{SpanId, SpanRef, Status, TraceContextExt as _};
 use opentelemetry::{Context, KeyValue};
 
+use crate::guarded::guarded;
+
 /// Records the error of a `Result` on the current span.
 ///
 /// ```
@@ -259,10 +261,10 @@ fn chain(error: &(dyn Error + 'static)) -> String {
     // a chain that comes back to itself would have no end
     for _ in 0..MOST_ERRORS {
         let Some(error) = next else { break };
-        let said = catch_unwind(AssertUnwindSafe(|| {
+        let said = guarded(|| {
             let mut said = String::new();
             write!(said, "{error}").map(|()| said)
-        }));
+        });
         if !message.is_empty() {
             message.push_str(": ");
         }
@@ -271,7 +273,7 @@ fn chain(error: &(dyn Error + 'static)) -> String {
             Ok(Err(_)) => message.push_str("[its Display failed]"),
             Err(_) => message.push_str("[its Display panicked]"),
         }
-        next = catch_unwind(AssertUnwindSafe(|| error.source())).unwrap_or_default();
+        next = guarded(|| error.source()).unwrap_or_default();
     }
     message
 }

@@ -141,6 +141,7 @@ mod error;
 pub mod exception;
 mod global;
 mod guard;
+mod guarded;
 #[cfg(all(any(doc, doctest), feature = "full"))]
 pub mod guide;
 mod integrations;

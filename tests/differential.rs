@@ -1,9 +1,7 @@
 //! Our layer against the stock one: random programs, and the exports must be equal.
 //!
-//! What may differ is what the program generator does not do (a span entered again inside itself or
-//! following itself, a name recorded after the start, a status set before it, a new parent for an
-//! unsampled span without a kind) and what [`normal`] takes away: the `target` that the stock layer
-//! puts on every span. The list is in `src/layer/otel/mod.rs`.
+//! What may differ is one list, in `src/guide/migrating.md`. The program generator does none of it, and
+//! [`normal`] takes away the `target` that the stock layer puts on every span.
 //!
 //! `OTEL_SETUP_PROGRAMS` sets the number of programs, `OTEL_SETUP_SEED` the first seed.
 

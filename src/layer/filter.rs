@@ -39,6 +39,9 @@ struct Shared {
     purpose: Purpose,
 }
 
+/// Is with a span of the registry that the layer of the traces has not been shown.
+pub(crate) struct Refused;
+
 /// What a filter is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
@@ -153,11 +156,20 @@ impl SwapFilter {
         }
     }
 
-    /// To be called for every span that the layer is not shown.
+    /// To be called for every span that the layer is not shown, when it is made: what the rules say
+    /// of it later may be something else.
     #[cold]
-    pub(crate) fn note_refused_span(&self) {
+    pub(crate) fn note_refused_span<S>(&self, id: &span::Id, cx: &Context<'_, S>)
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
         // whoever gets the span's handle from this thread is told of this too
         self.0.has_refused.store(true, Ordering::Relaxed);
+        if self.0.purpose == Purpose::Traces
+            && let Some(span) = cx.span(id)
+        {
+            span.extensions_mut().insert(Refused);
+        }
     }
 
     #[inline]

@@ -108,7 +108,7 @@ where
         if self.filter.allows(attrs.metadata(), &cx) {
             self.layer.on_new_span(attrs, id, cx);
         } else {
-            self.filter.note_refused_span();
+            self.filter.note_refused_span(id, &cx);
         }
     }
 

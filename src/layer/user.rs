@@ -1,7 +1,6 @@
 //! The user's own layers, as one.
 
 use std::any::TypeId;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tracing::metadata::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
@@ -11,6 +10,7 @@ use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::Registry;
 
 use super::UserLayer;
+use crate::guarded::guarded;
 
 /// A `Vec` of layers, which would not tell them when the stack has become a dispatcher.
 ///
@@ -23,7 +23,7 @@ impl UserLayers {
     fn each(&self, call: impl Fn(&UserLayer)) {
         for layer in &self.0 {
             // the hook has said it
-            let _ = catch_unwind(AssertUnwindSafe(|| call(layer)));
+            let _ = guarded(|| call(layer));
         }
     }
 }

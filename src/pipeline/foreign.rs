@@ -1,6 +1,5 @@
 //! Span processors of the user's own: their panics stay theirs, and their waits are bounded.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::AcqRel, Ordering::Release};
 use std::sync::mpsc;
@@ -16,6 +15,7 @@ use super::retry::after;
 use crate::diagnostics::Diagnostics;
 use crate::error::Severity;
 use crate::exception::Quiet;
+use crate::guarded::guarded;
 
 /// One of them, shared between the provider and whoever flushes.
 #[derive(Debug, Clone)]
@@ -66,7 +66,7 @@ impl ForeignProcessor {
         let thread = std::thread::Builder::new().name("otel-processor".to_owned());
         let spawned = thread.spawn(move || {
             let _suppressed = Context::enter_telemetry_suppressed_scope();
-            let result = catch_unwind(AssertUnwindSafe(|| operation(&*inner.processor, left)));
+            let result = guarded(|| operation(&*inner.processor, left));
             inner.busy.store(false, Release);
             // nobody waits any more if the deadline has passed
             let _ = done.send(match result {
@@ -85,7 +85,7 @@ impl ForeignProcessor {
     fn guarded(&self, call: impl FnOnce(&dyn SpanProcessor)) {
         // the SDK calls a processor under the lock of the span
         let _quiet = Quiet::here();
-        if catch_unwind(AssertUnwindSafe(|| call(&*self.0.processor))).is_err() {
+        if guarded(|| call(&*self.0.processor)).is_err() {
             self.0.diagnostics.say(
                 Severity::Error,
                 "processor panic",

@@ -1,6 +1,5 @@
 //! The thread of one exporter: drains its queue, makes batches, sends them, tries again.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::mpsc;
@@ -371,16 +370,5 @@ impl Drop for Ended {
 
 /// Runs a piece of the exporter; a panic becomes words.
 fn guarded<R>(call: impl FnOnce() -> R) -> Result<R, String> {
-    catch_unwind(AssertUnwindSafe(call)).map_err(|panic| {
-        let words = panic
-            .downcast_ref::<&str>()
-            .copied()
-            .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-        let words = format!("the exporter panicked: {}", words.unwrap_or("no message"));
-        // what it panicked with may panic itself when it is dropped; that one's is not dropped
-        if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
-            std::mem::forget(again);
-        }
-        words
-    })
+    crate::guarded::guarded(call).map_err(|words| format!("the exporter panicked: {words}"))
 }

@@ -11,6 +11,7 @@ use opentelemetry::{KeyValue, StringValue, Value};
 use tracing::field::{Field, Visit};
 
 use super::state::{Change, Pending};
+use crate::guarded::{guarded, words};
 
 /// More than any limit that is likely.
 const MOST_PENDING: usize = 1_024;
@@ -141,7 +142,8 @@ pub(super) fn unsigned(value: u64) -> Value {
 pub(super) fn text<R>(value: &dyn fmt::Debug, read: impl FnOnce(&str) -> R) -> R {
     let mut text = WRITTEN.try_with(Cell::take).unwrap_or_default();
     let written = catch_unwind(AssertUnwindSafe(|| write!(text, "{value:?}")));
-    if written.is_err() {
+    if let Err(panic) = written {
+        words(panic);
         text.push_str("[its Debug panicked]");
     }
     let read = read(&text);
@@ -165,7 +167,7 @@ pub(super) struct Chain {
 
 impl Chain {
     pub(super) fn of(error: &(dyn Error + 'static)) -> Self {
-        let sources = std::iter::successors(error.source(), |&error| error.source());
+        let sources = std::iter::successors(source(error), |&error| source(error));
         Self {
             message: displayed(error),
             sources: sources.take(LONGEST_CHAIN).map(|error| displayed(error).into()).collect(),
@@ -190,6 +192,11 @@ pub(super) fn exception(attributes: &mut Vec<KeyValue>, field: &Field, chain: &C
     attributes.extend(chain.conventional());
     attributes.push(KeyValue::new(field.name(), chain.message.clone()));
     attributes.push(KeyValue::new(format!("{}.chain", field.name()), chain.sources()));
+}
+
+/// None if it panics over the question.
+fn source<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    guarded(|| error.source()).ok().flatten()
 }
 
 fn displayed(error: &(dyn Error + 'static)) -> String {

@@ -6,11 +6,11 @@
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
-use opentelemetry::trace::{SpanId, TraceContextExt as _};
+use opentelemetry::trace::TraceContextExt as _;
 use opentelemetry::{Context, ContextGuard};
 use tracing::span::Id;
 
-use super::quiet;
+use super::quiet::{self, Heritage};
 use super::state::OtelSpan;
 
 /// A span of one layer: several subscribers can meet on a thread, and each counts its ids anew.
@@ -25,8 +25,8 @@ pub(super) struct Entry {
     pub(super) key: Key,
     /// `None`: it has no state. Its unsampled parent's context is its own.
     pub(super) span: Option<Arc<OtelSpan>>,
-    /// Its id, if it is unsampled.
-    pub(super) unsampled: Option<SpanId>,
+    /// What its children have of it, if it is unsampled.
+    pub(super) unsampled: Option<Heritage>,
     /// `None`: the context was current before.
     pub(super) guard: Option<ContextGuard>,
     /// It was entered already. The registry takes another span for the innermost, so those that are
@@ -222,7 +222,7 @@ impl Entry {
     pub(super) fn new(
         key: Key,
         span: Option<Arc<OtelSpan>>,
-        unsampled: Option<SpanId>,
+        unsampled: Option<Heritage>,
         guard: Option<ContextGuard>,
     ) -> Self {
         Self { key, span, unsampled, guard, is_again: false }
@@ -247,19 +247,19 @@ impl Drop for Local {
     }
 }
 
-/// The id of a context's span, if that is local and records nothing. One that is recorded and not
-/// sampled is for processors, which want its events too.
+/// What children have of a context's span, if that is local and records nothing. One that is recorded
+/// and not sampled is for processors, which want its events too.
 #[inline]
-pub(super) fn local_unsampled(context: &Context) -> Option<SpanId> {
+pub(super) fn local_unsampled(context: &Context) -> Option<Heritage> {
     if !context.has_active_span() {
         return None;
     }
     let span = context.span();
-    let context = span.span_context();
-    if context.is_sampled() || context.is_remote() || span.is_recording() {
+    let own = span.span_context();
+    if own.is_sampled() || own.is_remote() || span.is_recording() {
         return None;
     }
-    context.is_valid().then(|| context.span_id())
+    own.is_valid().then(|| Heritage::new(own.span_id(), context))
 }
 
 /// Layers are counted from one.

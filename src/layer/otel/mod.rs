@@ -13,18 +13,7 @@
 //! - What a thread did last is at hand without the registry.
 //! - A child of an unsampled span of ours stores nothing at all, if the sampler obeys the parent.
 //!
-//! # Where it differs from tracing-opentelemetry
-//!
-//! - A `u64` that fits is an integer; the `error` of an event is not quoted twice.
-//! - `otel.name` and `otel.status_*` still work after the span has started.
-//! - An unsampled span's children are not shown to the sampler, unless it wants to see them.
-//! - A status of Ok is final, also before the span has started (Tracing API, "Set Status").
-//! - A span that follows itself does not wait for itself.
-//! - Under an unsampled span only one that declares `otel.kind` can be given another parent.
-//! - Events of a span that was never entered are bounded: it is started when there are many.
-//! - A span that is entered again inside another gets the events inside, as it is the context.
-//! - Records of the `log` crate have the target and the location that they were logged with.
-//! - A `Debug` that panics is an attribute that says so.
+//! Where it differs from tracing-opentelemetry is said once, in `src/guide/migrating.md`.
 
 mod bridge;
 mod detail;
@@ -109,10 +98,12 @@ where
     fn keep(&self, attrs: &Attributes<'_>, id: &Id, ctx: &Context<'_, S>) {
         if Inside::is_sdk() || !local::is_alive() {
             if let Some(filter) = &self.filter {
-                filter.note_refused_span();
+                filter.note_refused_span(id, ctx);
             }
             return;
         }
+        // a layer before this one may have asked for its context, and got that of an ancestor
+        self.bridge.close_stateless(id);
         let Unsampled { skips_children_of_own, skips_children_of_any } = self.core.unsampled;
         let state = match self.parent(attrs, ctx) {
             Parent::Is(context) => self.state(attrs, context, skips_children_of_any),

@@ -8,7 +8,7 @@ use tracing::span::{Attributes, Id};
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
-use super::super::filter::SwapFilter;
+use super::super::filter::Refused;
 use super::inside::Inside;
 use super::state::OtelSpan;
 use super::{OtelLayer, quiet};
@@ -70,11 +70,11 @@ where
     /// The unsampled span whose context a span without state inherits.
     #[cold]
     pub(super) fn inherited(&self, id: &Id, ctx: &Context<'_, S>) -> Option<Arc<OtelSpan>> {
-        let allows = |filter: &SwapFilter| ctx.metadata(id).is_some_and(|m| filter.allows(m, ctx));
-        if !self.filter.as_ref().is_none_or(allows) {
+        let span = ctx.span(id)?;
+        if span.extensions().get::<Refused>().is_some() {
             return None;
         }
-        let nearest = ctx.span(id)?.scope().skip(1).find_map(|span| self.find(&span.id()))?;
+        let nearest = span.scope().skip(1).find_map(|span| self.find(&span.id()))?;
         nearest.is_passive().then_some(nearest)
     }
 }

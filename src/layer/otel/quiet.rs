@@ -8,13 +8,29 @@
 use std::cell::Cell;
 
 use opentelemetry::Context;
+use opentelemetry::baggage::BaggageExt as _;
 use opentelemetry::trace::{SpanId, TraceContextExt as _};
+
+/// What the children of an unsampled span have of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Heritage {
+    /// What OpenTelemetry calls that span.
+    pub(super) id: SpanId,
+    /// Where its context's baggage is, which stays there as long as the context does.
+    pub(super) baggage: usize,
+}
+
+impl Heritage {
+    #[inline]
+    pub(super) fn new(id: SpanId, context: &Context) -> Self {
+        Self { id, baggage: std::ptr::from_ref(context.baggage()).addr() }
+    }
+}
 
 struct Quiet {
     /// Whose unsampled span was entered last, and none if that was another; layers count from one.
     layer: Cell<u64>,
-    /// What OpenTelemetry calls that span.
-    id: Cell<SpanId>,
+    of: Cell<Heritage>,
     /// The span without state that was made or left last, a child of that one.
     recent: Cell<u64>,
     /// How many without state have been entered in it.
@@ -28,7 +44,7 @@ thread_local! {
     static QUIET: Quiet = const {
         Quiet {
             layer: Cell::new(NONE),
-            id: Cell::new(SpanId::INVALID),
+            of: Cell::new(Heritage { id: SpanId::INVALID, baggage: 0 }),
             recent: Cell::new(NONE),
             depth: Cell::new(0),
             entered: [const { Cell::new(NONE) }; MOST],
@@ -42,17 +58,21 @@ impl Quiet {
         &self.entered[self.depth.get() % MOST]
     }
 
-    /// False if somebody has made another context current since.
+    /// False if somebody has made another context current since, be it one with other baggage.
     #[inline]
     fn is_current(&self) -> bool {
-        let id = self.id.get();
+        let Heritage { id, baggage } = self.of.get();
         Context::map_current(|context| {
             if !context.has_active_span() {
                 return false;
             }
             let span = context.span();
             let span = span.span_context();
-            span.span_id() == id && !span.is_sampled() && !span.is_remote()
+            span.span_id() == id
+                && !span.is_sampled()
+                && !span.is_remote()
+                && std::ptr::from_ref(context.baggage()).addr() == baggage
+                && !context.is_telemetry_suppressed()
         })
     }
 }
@@ -131,29 +151,29 @@ pub(super) fn close(layer: u64, span: u64) -> bool {
 }
 
 /// Whether the span is known here to inherit the current context.
-pub(super) fn inherits(layer: u64, span: u64) -> Option<SpanId> {
+pub(super) fn inherits(layer: u64, span: u64) -> Option<Heritage> {
     QUIET.with(|quiet| {
         let inherits = quiet.recent.get() == span && quiet.layer.get() == layer;
-        (inherits && quiet.is_current()).then(|| quiet.id.get())
+        (inherits && quiet.is_current()).then(|| quiet.of.get())
     })
 }
 
-/// A span without state was left, and inherits from the unsampled span with this id.
-pub(super) fn left(layer: u64, span: u64, unsampled: SpanId) {
+/// A span without state was left, which inherits this.
+pub(super) fn left(layer: u64, span: u64, of: Heritage) {
     QUIET.with(|quiet| {
-        if quiet.layer.get() == layer && quiet.id.get() == unsampled {
+        if quiet.layer.get() == layer && quiet.of.get() == of {
             quiet.recent.set(span);
         }
     });
 }
 
-/// What was entered last is an unsampled span: by layer, what the registry calls it and what
-/// OpenTelemetry does. All without state must have been [taken](take).
+/// What was entered last is an unsampled span: by layer, what the registry calls it and what its
+/// children have of it. All without state must have been [taken](take).
 #[inline]
-pub(super) fn set(layer: u64, span: u64, id: SpanId) {
+pub(super) fn set(layer: u64, span: u64, of: Heritage) {
     QUIET.with(|quiet| {
         quiet.layer.set(layer);
-        quiet.id.set(id);
+        quiet.of.set(of);
         quiet.recent.set(NONE);
         quiet.entered[0].set(span);
     });
@@ -173,11 +193,11 @@ pub(super) fn is_entered() -> bool {
 
 /// Hands over the spans without state that have been entered: the layer, what they inherit, and what
 /// the registry calls them, from the outside in. It is to be [`set`] after.
-pub(super) fn take(mut each: impl FnMut(u64, SpanId, u64)) {
+pub(super) fn take(mut each: impl FnMut(u64, Heritage, u64)) {
     QUIET.with(|quiet| {
         let depth = quiet.depth.replace(0);
         for span in quiet.entered.iter().take(depth + 1).skip(1) {
-            each(quiet.layer.get(), quiet.id.get(), span.get());
+            each(quiet.layer.get(), quiet.of.get(), span.get());
         }
     });
 }

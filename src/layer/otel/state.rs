@@ -142,6 +142,14 @@ impl OtelSpan {
         matches!(self.0.lock().state, State::Passive(_))
     }
 
+    /// The context of a span that is not recorded.
+    pub(super) fn passive(&self) -> Option<Context> {
+        match &self.0.lock().state {
+            State::Passive(context) => Some(context.clone()),
+            _ => None,
+        }
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         matches!(self.0.lock().state, State::Closed)
     }
@@ -168,8 +176,9 @@ impl Pending {
     /// Runs code of others. No lock of this layer may be held.
     #[inline]
     pub(super) fn start(self, tracer: &Tracer) -> (Context, bool) {
-        let Self { parent, builder, status } = self;
+        // ends last: what the parent was the last reference to ends here, too
         let _inside = Inside::sdk();
+        let Self { parent, builder, status } = self;
         tracer.start(builder, &parent, status)
     }
 }

@@ -1,5 +1,6 @@
 //! The sampler as the provider calls it.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use opentelemetry_sdk::trace::{SamplingDecision, SamplingResult, ShouldSample};
 
 use crate::diagnostics::Diagnostics;
 use crate::error::Severity;
+use crate::guarded::words;
 
 /// A panic of the sampler drops the trace, and nothing else.
 #[derive(Debug, Clone)]
@@ -30,13 +32,14 @@ impl ShouldSample for GuardedSampler {
         catch_unwind(AssertUnwindSafe(|| {
             self.sampler.should_sample(parent_context, trace_id, name, span_kind, attributes, links)
         }))
-        .unwrap_or_else(|_| self.dropped(parent_context))
+        .unwrap_or_else(|panic| self.dropped(parent_context, panic))
     }
 }
 
 impl GuardedSampler {
     #[cold]
-    fn dropped(&self, parent: Option<&Context>) -> SamplingResult {
+    fn dropped(&self, parent: Option<&Context>, panic: Box<dyn Any + Send>) -> SamplingResult {
+        words(panic);
         self.diagnostics.say(
             Severity::Error,
             "sampler panic",

@@ -1,5 +1,7 @@
 //! The layer where it is hard to get right; each test is named after what went wrong somewhere.
 
+mod context;
+mod endings;
 mod fields;
 mod samplers;
 mod threads;

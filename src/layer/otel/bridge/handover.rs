@@ -51,11 +51,11 @@ pub(super) fn hand_over(
     let id = entries.make(real, || {
         let (is_stateless, parent) = match found {
             Found::Own(span) => (false, take_over(span)?),
-            Found::Inherited(_) => (true, Parent::Started),
+            Found::Inherited(span) => (true, Parent::Started(span.passive()?)),
         };
         let (has_started, parent) = match parent {
             Parent::Pending(context) => (false, context),
-            Parent::Started => (true, Context::new()),
+            Parent::Started(own) => (true, own),
         };
         let id = stock.make(parent)?;
         if has_started {
@@ -77,7 +77,8 @@ pub(super) fn hand_over(
 /// What stock code has to know of a span when it makes its data.
 enum Parent {
     Pending(Context),
-    Started,
+    /// With a context of its own, whose values the stock layer's is to have.
+    Started(Context),
 }
 
 /// From here on the span starts through the bridge, if it has not yet. `None`: it is closed. Not for
@@ -99,8 +100,12 @@ fn take_over(span: &OtelSpan) -> Option<Parent> {
             }
             State::Closed => return None,
             started => {
+                let own = match &started {
+                    State::Started(context) | State::Passive(context) => context.clone(),
+                    _ => Context::new(),
+                };
                 inner.state = started;
-                Parent::Started
+                Parent::Started(own)
             }
         };
         inner.is_shadowed = true;

@@ -35,6 +35,7 @@ use self::handover::Found;
 use self::shadow::Shadow;
 use self::tracer::BridgeTracer;
 use super::Core;
+use crate::layer::filter::Refused;
 
 pub(super) struct Bridge<S: 'static> {
     stack: ShadowStack<S>,
@@ -95,6 +96,7 @@ where
         shadow::forget(&self.stack, id);
     }
 
+    #[inline]
     pub(super) fn close_stateless(&self, id: &Id) {
         if self.knows_stateless() {
             self.close(id);
@@ -129,6 +131,9 @@ where
         return Some(Found::Own(span));
     }
     let span = dispatch.downcast_ref::<S>()?.span(id)?;
+    if span.extensions().get::<Refused>().is_some() {
+        return None;
+    }
     let nearest = span.scope().skip(1).find_map(|ancestor| core.spans.find(&ancestor.id()))?;
     // the recorded parent of a span that the filter refused is not that span
     nearest.is_passive().then_some(Found::Inherited(nearest))

@@ -14,8 +14,12 @@ use tracing::subscriber::Interest;
 use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
 use tracing_subscriber::registry::{Extensions, ExtensionsMut, LookupSpan, Registry, SpanData};
 
+use super::super::Core;
 use super::super::inside::Inside;
-use super::handover::{Stock, hand_over};
+use super::super::life::Keeper;
+use super::super::local;
+use super::super::state::Pending;
+use super::handover::{Found, Stock, hand_over};
 use super::{Link, ShadowStack, find};
 use crate::sync::Mutex;
 
@@ -40,7 +44,8 @@ where
         let none: [(&Field, Option<&dyn Value>); 0] = [];
         let values = METADATA.fields().value_set(&none);
         let nothing = registry.new_span(&Attributes::new_root(&METADATA, &values));
-        Self { registry, spare: Mutex::default(), nothing, link }
+        let one = registry.new_span(&Attributes::new_root(&METADATA, &values));
+        Self { registry, spare: Mutex::new(vec![Arc::new(one)]), nothing, link }
     }
 
     /// Makes the stock layer's data of a real span.
@@ -48,6 +53,12 @@ where
     fn materialise(&self, id: &Id) -> Option<Arc<Id>> {
         let dispatch = self.link.dispatch()?;
         let found = find::<S>(&self.link.core, &dispatch, id)?;
+        if let Found::Own(span) = &found
+            && !local::is_alive()
+        {
+            // there is no current context by which the stock layer could be told of its parent
+            span.context(&InEndingThread(&self.link.core));
+        }
         // for this thread alone, until there is an entry
         let _in_making = InMaking::of(id);
         hand_over(
@@ -58,13 +69,15 @@ where
         )
     }
 
-    fn place(&self, attrs: &Attributes<'_>) -> Arc<Id> {
+    /// `None` in a thread that is ending, for which a registry has no new places, if no other is
+    /// free.
+    fn place(&self, attrs: &Attributes<'_>) -> Option<Arc<Id>> {
         let mut spare = self.spare.lock();
         if let Some(free) = spare.iter_mut().rposition(|place| Arc::get_mut(place).is_some()) {
-            return spare.swap_remove(free);
+            return Some(spare.swap_remove(free));
         }
         drop(spare);
-        Arc::new(self.registry.new_span(attrs))
+        local::is_alive().then(|| Arc::new(self.registry.new_span(attrs)))
     }
 }
 
@@ -81,6 +94,25 @@ where
     shadow.spare.lock().push(data);
 }
 
+/// Starts a span in a thread whose thread-locals are being destroyed.
+struct InEndingThread<'a>(&'a Core);
+
+impl Keeper for InEndingThread<'_> {
+    fn start(&self, pending: Pending) -> (Context, bool) {
+        pending.start(&self.0.tracer)
+    }
+
+    fn start_late(&self, pending: Pending) -> Context {
+        self.start(pending).0
+    }
+
+    fn bridged(&self) -> Option<Context> {
+        None
+    }
+
+    fn forget(&self) {}
+}
+
 /// The stock layer, for one span.
 struct StockOf<'a, S: 'static> {
     shadow: &'a Shadow<S>,
@@ -94,13 +126,15 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     fn make(&self, parent: Context) -> Option<Arc<Id>> {
-        let _parent = parent.attach();
+        let has_current = local::is_alive();
+        let _parent = has_current.then(|| parent.attach());
         let field = METADATA.fields().field(REAL_ID)?;
         let real = self.id.into_u64().cast_signed();
         let values = [(&field, Some(&real as &dyn Value))];
         let values = METADATA.fields().value_set(&values);
-        let attrs = Attributes::new(&METADATA, &values);
-        let data = self.shadow.place(&attrs);
+        let new = if has_current { Attributes::new } else { Attributes::new_root };
+        let attrs = new(&METADATA, &values);
+        let data = self.shadow.place(&attrs)?;
         // until there is an entry
         InMaking::make(&data);
         self.stack.new_span(&attrs);
