@@ -10,8 +10,10 @@ mod redact;
 mod rules;
 #[cfg(feature = "tower")]
 mod said;
+mod secrets;
 
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::sync::Arc;
 
 use opentelemetry::Context;
@@ -19,7 +21,9 @@ use opentelemetry::propagation::{Extractor, TextMapPropagator};
 
 #[cfg(feature = "tower")]
 pub(super) use address::Address;
-pub(super) use client::{Attempts, ClientRequest, client_span};
+#[cfg(feature = "tower")]
+pub(super) use client::Attempts;
+pub(super) use client::{ClientRequest, client_span};
 pub(super) use conventions::Conventions;
 #[cfg(feature = "tower")]
 pub(super) use forwarded::Forwarded;
@@ -85,6 +89,21 @@ pub(super) fn host_and_port(authority: &str) -> (&str, Option<i64>) {
     (host, rest.and_then(port))
 }
 
+/// As [`host_and_port`] of what anybody may have written; `None` if it names no host.
+pub(super) fn checked_host_and_port(authority: &str) -> Option<(&str, Option<i64>)> {
+    let (host, port) = host_and_port(authority);
+    let is_host = if host.contains(':') {
+        host.parse::<Ipv6Addr>().is_ok()
+    } else {
+        // what RFC 3986 has in a name, and letters of other alphabets
+        let is_part = |byte: u8| {
+            byte.is_ascii_alphanumeric() || !byte.is_ascii() || b"-._~%!$&'()*+,;=".contains(&byte)
+        };
+        !host.is_empty() && host.bytes().all(is_part)
+    };
+    is_host.then_some((host, port))
+}
+
 fn port(text: &str) -> Option<i64> {
     text.parse::<u16>().ok().map(i64::from)
 }
@@ -92,8 +111,8 @@ fn port(text: &str) -> Option<i64> {
 /// The port that a URL of this scheme means when it names none.
 pub(super) fn default_port(scheme: &str) -> Option<i64> {
     match scheme {
-        "http" => Some(80),
-        "https" => Some(443),
+        "http" | "ws" => Some(80),
+        "https" | "wss" => Some(443),
         _ => None,
     }
 }
@@ -160,5 +179,16 @@ mod tests {
         ] {
             assert_eq!(host_and_port(authority), expected, "{authority}");
         }
+    }
+
+    #[test]
+    fn what_is_no_host_is_none() {
+        for nonsense in ["", ":80", "[", "[]", "a:b:c", "a b", "<script>", "user@", "a/b"] {
+            assert_eq!(checked_host_and_port(nonsense), None, "{nonsense}");
+        }
+        for host in ["localhost", "my_service", "bücher.example", "a%2Db", "10.0.0.1"] {
+            assert_eq!(checked_host_and_port(host), Some((host, None)));
+        }
+        assert_eq!(checked_host_and_port("[::1]:80"), Some(("::1", Some(80))));
     }
 }

@@ -10,7 +10,8 @@
 //! ```
 //!
 //! Put it after a middleware that retries: then each attempt has a span of its own, and the later
-//! ones their number (`http.request.resend_count`). Redirects that reqwest follows by itself are
+//! ones their number (`http.request.resend_count`); where requests share extensions, one of another
+//! method or URL is not an attempt of the last. Redirects that reqwest follows by itself are
 //! part of the span of the request that was asked for.
 //!
 //! A span of kind CLIENT is named by the method, says the URL without its secrets (`url.full`), the
@@ -22,16 +23,14 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
 
-use http::Extensions;
+use http::{Extensions, Method};
 use opentelemetry::propagation::TextMapPropagator;
-use reqwest::{Request, Response};
+use reqwest::{Request, Response, Url};
 use reqwest_middleware::{Error, Middleware, Next};
 use tracing::Span;
 
 use super::call::{Call, Head};
-use super::http::{
-    Attempts, ClientRequest, Conventions, HttpClient, Propagation, client_span, full_url,
-};
+use super::http::{ClientRequest, Conventions, HttpClient, Propagation, client_span, full_url};
 
 /// Traces each request as a span of kind CLIENT; see the [module](self).
 #[derive(Debug, Clone, Default)]
@@ -85,7 +84,7 @@ impl Middleware for ClientMiddleware {
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> Result<Response, Error> {
-        let resends = extensions.get_or_insert_default::<Attempts>().next();
+        let resends = resends(&request, extensions);
         let mut call = Call::new(span(&request, resends, &self.conventions), &HttpClient);
         call.run(|_| self.propagation.inject(request.headers_mut()));
         let mut answer = pin!(next.run(request, extensions));
@@ -107,6 +106,29 @@ impl Middleware for ClientMiddleware {
     }
 }
 
+/// What was sent last with the extensions that it shares, and how often before.
+#[derive(Debug, Clone)]
+struct Sent {
+    method: Method,
+    url: Url,
+    resends: u32,
+}
+
+/// Counts the request; how often it was sent before, if it was. One of another method or URL is
+/// another request.
+fn resends(request: &Request, extensions: &mut Extensions) -> Option<u32> {
+    if let Some(sent) = extensions.get_mut::<Sent>()
+        && sent.method == request.method()
+        && sent.url == *request.url()
+    {
+        sent.resends = sent.resends.saturating_add(1);
+        return Some(sent.resends);
+    }
+    let (method, url) = (request.method().clone(), request.url().clone());
+    extensions.insert(Sent { method, url, resends: 0 });
+    None
+}
+
 fn span(request: &Request, resends: Option<u32>, conventions: &Conventions) -> Span {
     let url = request.url();
     let has_credentials = !url.username().is_empty() || url.password().is_some();
@@ -126,7 +148,7 @@ fn span(request: &Request, resends: Option<u32>, conventions: &Conventions) -> S
             url.query(),
             conventions.secret_keys(),
         ),
-        host: host.trim_matches(['[', ']']),
+        host: Some(host.trim_matches(['[', ']'])).filter(|host| !host.is_empty()),
         port: url.port_or_known_default().map(i64::from),
         resends,
     })

@@ -46,7 +46,7 @@ impl Extractor for HeaderExtractor<'_> {
 
 /// Writes a context into HTTP headers, in place of what an earlier hop may have left there.
 ///
-/// What cannot be a header (of a propagator that is not ours, say) is left out. A new `traceparent`
+/// What cannot be a header (of a propagator that is not ours, say), or does not fit, is left out. A new `traceparent`
 /// removes an old `tracestate`, which belongs to the old one. Of the rest, an injector does not know
 /// whether something will take its place: to send on a request that came from somebody else, use
 /// [`inject_headers`], which leaves nothing of his.
@@ -60,10 +60,11 @@ impl Injector for HeaderInjector<'_> {
             self.0.remove(&NAMES[1]);
         }
         let Ok(value) = HeaderValue::try_from(value) else { return };
+        // into a map that is full nothing goes, and it is not for us to panic
         if let Some(name) = known(key) {
-            self.0.insert(name, value);
+            let _ = self.0.try_insert(name, value);
         } else if let Ok(name) = HeaderName::from_bytes(key.as_bytes()) {
-            self.0.insert(name, value);
+            let _ = self.0.try_insert(name, value);
         }
     }
 

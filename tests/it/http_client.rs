@@ -89,6 +89,33 @@ fn the_server_is_named_by_the_host_header_where_the_uri_has_none() {
 }
 
 #[test]
+fn a_server_that_is_not_named_is_not_made_up() {
+    for (uri, host, url) in [
+        ("/orders?sig=1", None, "/orders?sig=REDACTED"),
+        ("/orders", Some(""), "/orders"),
+        ("/orders", Some("["), "/orders"),
+    ] {
+        let capture = capture();
+        let mut request = get(uri);
+        if let Some(host) = host {
+            request.headers_mut().insert("host", host.parse().expect("it is text"));
+        }
+        send(capture.stack().propagator(), request);
+        let expected = [("url.full", Some(url)), ("server.address", None), ("server.port", None)];
+        says(&capture.span("GET"), &expected);
+    }
+}
+
+#[test]
+fn the_schemes_of_web_sockets_have_ports_too() {
+    for (uri, port) in [("ws://a/x", "80"), ("wss://a/x", "443"), ("wss://a:1/x", "1")] {
+        let capture = capture();
+        send(capture.stack().propagator(), get(uri));
+        says(&capture.span("GET"), &[("server.port", Some(port)), ("url.full", Some(uri))]);
+    }
+}
+
+#[test]
 fn four_and_five_hundreds_are_errors() {
     for (path, code) in [("/404", "404"), ("/503", "503")] {
         let capture = capture();

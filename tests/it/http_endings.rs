@@ -21,6 +21,23 @@ use tower::{Service, ServiceBuilder, ServiceExt as _, service_fn};
 use crate::support::{attribute, span, spans};
 use crate::{run, stack};
 
+#[test]
+fn a_response_whose_head_is_full_goes_out_as_it_is() {
+    let (stack, seen) = stack(|setup| setup);
+    let service = ServiceBuilder::new()
+        .layer(ServerLayer::new().with_trace_response(true))
+        .service_fn(async |_: Request<()>| {
+            let mut response = Response::new(Full::new(Bytes::new()));
+            *response.headers_mut() = crate::support::full_headers();
+            Ok::<_, Infallible>(response)
+        });
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("it can be had");
+    let response = run(&stack, || runtime.block_on(service.oneshot(Request::new(()))));
+    let response = response.expect("it answers");
+    assert_eq!(*response.headers(), crate::support::full_headers());
+    assert_eq!(attribute(&spans(&seen)[0], "error.type"), None);
+}
+
 /// A body of prepared frames; after them it ends, or waits for ever.
 struct Frames {
     left: std::vec::IntoIter<Result<Frame<Bytes>, &'static str>>,

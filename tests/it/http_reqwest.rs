@@ -158,6 +158,26 @@ fn each_attempt_has_a_span_and_its_number() {
 }
 
 #[test]
+fn another_request_with_the_same_extensions_is_no_attempt_of_the_last() {
+    let capture = capture();
+    with_server(async |address| {
+        let client = client(capture.stack().propagator());
+        let mut shared = axum::http::Extensions::new();
+        for (method, path) in
+            [("GET", "echo"), ("GET", "echo"), ("POST", "echo"), ("POST", "flaky"), ("GET", "echo")]
+        {
+            let method = method.parse().expect("a token");
+            let request = client.request(method, format!("http://{address}/{path}")).build();
+            let request = request.expect("it is valid");
+            client.execute_with_extensions(request, &mut shared).await.expect("it answers");
+        }
+    });
+    let counts: Vec<_> =
+        capture.spans().iter().map(|span| attribute(span, "http.request.resend_count")).collect();
+    assert_eq!(counts, [None, Some("1".into()), None, None, None]);
+}
+
+#[test]
 fn a_server_that_is_not_there_is_a_failure_to_connect() {
     let capture = capture();
     let gone = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr();

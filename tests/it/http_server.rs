@@ -169,6 +169,20 @@ fn what_proxies_say_counts_unless_it_is_not_wanted() {
 }
 
 #[test]
+fn what_names_no_host_and_no_address_is_not_shown() {
+    for nonsense in ["", ":80", "[", "a:b:c", "<script>"] {
+        let request = request("GET", "/orders/7")
+            .header("host", nonsense)
+            .header("x-forwarded-host", nonsense)
+            .header("x-forwarded-for", "not an ip <script>");
+        let expected = ["server.address", "server.port", "client.address"].map(|key| (key, None));
+        says(&span_of(bare(request)), &expected);
+    }
+    let request = request("GET", "/orders/7").header("host", "a").header("x-forwarded-host", "[");
+    says(&span_of(bare(request)), &[("server.address", Some("a"))]);
+}
+
+#[test]
 fn the_authority_of_http_2_is_the_server() {
     let span = span_of(bare(request("GET", "https://shop.example:9443/orders/7")));
     says(

@@ -144,3 +144,16 @@ impl Said {
         assert!(!waited.timed_out(), "{parts:?} are not in {lines:?}");
     }
 }
+
+/// As many headers as there can be.
+#[cfg(feature = "http")]
+pub fn full_headers() -> http::HeaderMap {
+    let mut headers = http::HeaderMap::new();
+    for n in 0_u32.. {
+        let name = http::HeaderName::try_from(format!("h{n}")).expect("it is a token");
+        if headers.try_append(name, http::HeaderValue::from_static("x")).is_err() {
+            break;
+        }
+    }
+    headers
+}

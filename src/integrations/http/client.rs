@@ -13,7 +13,7 @@ pub(in crate::integrations) struct ClientRequest<'a> {
     pub(in crate::integrations) method: Option<&'a str>,
     pub(in crate::integrations) method_original: &'a str,
     pub(in crate::integrations) url: &'a str,
-    pub(in crate::integrations) host: &'a str,
+    pub(in crate::integrations) host: Option<&'a str>,
     pub(in crate::integrations) port: Option<i64>,
     pub(in crate::integrations) resends: Option<u32>,
 }

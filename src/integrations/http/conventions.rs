@@ -3,14 +3,14 @@
 
 use std::sync::{Arc, OnceLock};
 
-use super::redact;
+use super::secrets::plain;
 
 /// How the spans of one layer are to be told.
 #[derive(Debug, Clone, Default)]
 pub(in crate::integrations) struct Conventions {
     /// In place of those of the process.
     known_methods: Option<Arc<[String]>>,
-    /// As [`redact::plain`] has them.
+    /// As [`plain`] has them.
     secret_keys: Arc<[Vec<u8>]>,
 }
 
@@ -26,7 +26,7 @@ impl Conventions {
         &mut self,
         names: impl IntoIterator<Item = impl AsRef<str>>,
     ) {
-        let new = names.into_iter().map(|name| redact::plain(name.as_ref()));
+        let new = names.into_iter().map(|name| plain(name.as_ref()));
         self.secret_keys = self.secret_keys.iter().cloned().chain(new).collect();
     }
 

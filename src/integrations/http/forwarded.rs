@@ -1,5 +1,7 @@
 //! What proxies say of the request as it was before them: `Forwarded` (RFC 7239) and `X-Forwarded-*`.
 
+use std::net::IpAddr;
+
 use super::{Said, host_and_port};
 
 /// The outermost hop: what the first proxy saw.
@@ -49,10 +51,10 @@ impl<'a> Forwarded<'a> {
     }
 }
 
-/// Not `unknown`, nor a name that a proxy has made up to hide the address.
+/// Not `unknown`, nor a name that a proxy has made up to hide the address, nor whatever else somebody
+/// has sent.
 fn address(value: &str) -> Option<&str> {
-    let is_hidden = value.eq_ignore_ascii_case("unknown") || value.starts_with('_');
-    Some(host_and_port(value).0).filter(|host| !is_hidden && !host.is_empty())
+    Some(host_and_port(value).0).filter(|host| host.parse::<IpAddr>().is_ok())
 }
 
 /// In lower case: whoever sends the header decides what it says.
@@ -131,6 +133,16 @@ mod tests {
         sees(&[("forwarded", "for=unknown")], [None, None, None]);
         sees(&[("x-forwarded-for", "Unknown, 10.0.0.1")], [None, None, None]);
         sees(&[("x-forwarded-for", "_hidden")], [None, None, None]);
+    }
+
+    #[test]
+    fn a_client_that_is_no_address_is_none() {
+        for made_up in
+            ["not an ip <script>", "shop.example", "1.2.3", "1.2.3.4.5", "::g", "[", ":80"]
+        {
+            sees(&[("x-forwarded-for", made_up)], [None, None, None]);
+        }
+        sees(&[("forwarded", "for=shop.example")], [None, None, None]);
     }
 
     #[test]

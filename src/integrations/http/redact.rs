@@ -4,11 +4,13 @@ use std::borrow::Cow;
 
 use smallvec::SmallVec;
 
+use super::secrets::is_secret;
+
 /// A query without its secrets: `q=shoes&sig=REDACTED`.
 ///
 /// The conventions name `AWSAccessKeyId`, `Signature`, `sig` and `X-Goog-Signature`. Ours are more,
-/// in any case, with or without `-`, `_` and `.`, percent-coded or not, and nested. `more` are those
-/// of the user, as [`plain`] has them.
+/// in any case, with or without `-`, `_` and `.`, percent-coded or not, nested, and as a word of a
+/// longer name. `more` are those of the user, as [`plain`](super::secrets::plain) has them.
 pub(in crate::integrations) fn redacted<'q>(query: &'q str, more: &[Vec<u8>]) -> Cow<'q, str> {
     let mut safe = String::new();
     let (mut at, mut copied) = (0, 0);
@@ -18,14 +20,16 @@ pub(in crate::integrations) fn redacted<'q>(query: &'q str, more: &[Vec<u8>]) ->
         let value = at + key.len() + 1;
         if !rest[key.len()..].starts_with('=') {
             at = value;
-        } else if is_secret(key, more) {
-            // up to `&` alone: a `;` may be part of the secret
-            let end = end_of(query, value, &['&']);
+            continue;
+        }
+        // up to `&` alone: a `;` may be part of the secret
+        let (whole, part) = (end_of(query, value, &['&']), end_of(query, value, &['&', ';']));
+        if is_secret(key.as_bytes(), more) || holds_secret(&query[value..part], more) {
             safe.push_str(&query[copied..value]);
             safe.push_str(REDACTED);
-            (at, copied) = (end + 1, end);
+            (at, copied) = (whole + 1, whole);
         } else {
-            at = end_of(query, value, &['&', ';']) + 1;
+            at = part + 1;
         }
     }
     if copied == 0 {
@@ -35,7 +39,8 @@ pub(in crate::integrations) fn redacted<'q>(query: &'q str, more: &[Vec<u8>]) ->
     safe.into()
 }
 
-/// `url.full`: an absolute URL without its secrets. `authority` has no credentials any more.
+/// `url.full`: an absolute URL without its secrets. `authority` has no credentials any more; where
+/// there is none the rest is all that is known.
 pub(in crate::integrations) fn full_url(
     scheme: &str,
     had_credentials: bool,
@@ -46,46 +51,40 @@ pub(in crate::integrations) fn full_url(
 ) -> String {
     let credentials = if had_credentials { "REDACTED:REDACTED@" } else { "" };
     let (mark, query) = query.map_or(("", "".into()), |query| ("?", redacted(query, more)));
-    [scheme, "://", credentials, authority, path, mark, &query].concat()
+    let (scheme, slashes) = if authority.is_empty() { ("", "") } else { (scheme, "://") };
+    [scheme, slashes, credentials, authority, path, mark, &query].concat()
 }
 
 fn end_of(query: &str, from: usize, ends: &[char]) -> usize {
     query[from..].find(ends).map_or(query.len(), |length| from + length)
 }
 
-/// Whether the value of this key is nobody's business: `token`, `token[0]`, `user[password]`,
-/// `user.password`.
-fn is_secret(key: &str, more: &[Vec<u8>]) -> bool {
-    let is_listed = |name: &[u8]| SECRETS.contains(&name) || more.iter().any(|one| one == name);
-    // of the part between brackets, all of it and what is behind its last dot
-    let (mut part, mut last) = (SmallVec::<[u8; 32]>::new(), 0);
-    for byte in percent_decoded(key).chain([b']']) {
-        match byte {
-            b'[' | b']' => {
-                if is_listed(&part) || is_listed(&part[last..]) {
-                    return true;
-                }
-                part.clear();
-                last = 0;
-            }
-            b'.' => last = part.len(),
-            byte => part.extend(letter(byte)),
+/// Whether the value of a harmless key holds such a key itself, as the URL to return to after a login
+/// does: as it is, or percent-coded once or twice.
+fn holds_secret(value: &str, more: &[Vec<u8>]) -> bool {
+    let is_pair = |pair: &[u8]| {
+        let end = pair.iter().position(|byte| *byte == b'=');
+        end.is_some_and(|end| is_secret(&pair[..end], more))
+    };
+    let mut text = SmallVec::<[u8; 128]>::from_slice(value.as_bytes());
+    for _ in 0..=MOST_ENCODED {
+        if text.split(|byte| b"?&;#/".contains(byte)).any(is_pair) {
+            return true;
         }
+        if !text.contains(&b'%') {
+            return false;
+        }
+        text = decoded(&text).collect();
     }
     false
 }
 
-/// A name as it is compared.
-pub(super) fn plain(name: &str) -> Vec<u8> {
-    name.bytes().filter(|byte| *byte != b'.').filter_map(letter).collect()
-}
-
-fn letter(byte: u8) -> Option<u8> {
-    (!matches!(byte, b'-' | b'_' | b'+' | b' ')).then(|| byte.to_ascii_lowercase())
-}
-
+#[cfg(feature = "tonic")]
 pub(in crate::integrations) fn percent_decoded(text: &str) -> impl Iterator<Item = u8> {
-    let bytes = text.as_bytes();
+    decoded(text.as_bytes())
+}
+
+pub(super) fn decoded(bytes: &[u8]) -> impl Iterator<Item = u8> {
     let mut at = 0;
     std::iter::from_fn(move || {
         let byte = *bytes.get(at)?;
@@ -102,82 +101,14 @@ pub(in crate::integrations) fn percent_decoded(text: &str) -> impl Iterator<Item
 }
 
 const REDACTED: &str = "REDACTED";
-
-/// Keys without separators, in lower case. The documentation of `tower` has the list.
-const SECRETS: &[&[u8]] = &[
-    b"accesscode",
-    b"accesskey",
-    b"accesstoken",
-    b"apikey",
-    b"apisecret",
-    b"apitoken",
-    b"appkey",
-    b"appsecret",
-    b"assertion",
-    b"auth",
-    b"authcode",
-    b"authorization",
-    b"authtoken",
-    b"awsaccesskeyid",
-    b"bearer",
-    b"clientassertion",
-    b"clientsecret",
-    b"code",
-    b"codeverifier",
-    b"credential",
-    b"credentials",
-    b"csrftoken",
-    b"devicecode",
-    b"hmac",
-    b"idtoken",
-    b"idtokenhint",
-    b"jsessionid",
-    b"jwt",
-    b"key",
-    b"oauthsignature",
-    b"oauthtoken",
-    b"oauthtokensecret",
-    b"oauthverifier",
-    b"otp",
-    b"passcode",
-    b"passphrase",
-    b"passwd",
-    b"password",
-    b"phpsessid",
-    b"privatekey",
-    b"privatetoken",
-    b"pwd",
-    b"refreshtoken",
-    b"resettoken",
-    b"samlresponse",
-    b"secret",
-    b"secretaccesskey",
-    b"secretkey",
-    b"session",
-    b"sessionid",
-    b"sessiontoken",
-    b"sharedsecret",
-    b"sig",
-    b"signature",
-    b"subscriptionkey",
-    b"ticket",
-    b"token",
-    b"usercode",
-    b"verificationcode",
-    b"xamzcredential",
-    b"xamzsecuritytoken",
-    b"xamzsignature",
-    b"xapikey",
-    b"xauthtoken",
-    b"xgoogcredential",
-    b"xgoogsignature",
-    b"xsrftoken",
-];
+/// How often a value is decoded to look into it.
+const MOST_ENCODED: usize = 2;
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::secrets::{SECRETS, plain};
     use super::*;
 
     #[test]
@@ -233,11 +164,61 @@ mod tests {
             "user.password",
             "a[user.api-key]",
             "login.user[secret",
+            "password.length",
         ] {
             assert_eq!(redacted(&format!("{key}=x&b=1"), &[]), format!("{key}=REDACTED&b=1"));
         }
-        for key in ["user[name]", "password.length", "user[nopassword]", "[]", "][.", "."] {
+        for key in ["user[name]", "passwordless", "user[nopassword]", "[]", "][.", "."] {
             assert!(matches!(redacted(&format!("{key}=x"), &[]), Cow::Borrowed(_)), "{key}");
+        }
+    }
+
+    #[test]
+    fn a_secret_word_in_a_longer_name_is_found() {
+        for key in [
+            "reset_password_token",
+            "user[password_confirmation]",
+            "new-password",
+            "hub.verify_token",
+            "credentials[0][a]",
+            "confirmationToken",
+            "oobCode",
+            "client-key",
+            "access_key_id",
+            "myAPIKey",
+            "stripe_api_key",
+            "JWTString",
+            "jwt%5Fstring",
+            "client:secret",
+        ] {
+            assert_eq!(
+                redacted(&format!("a=1&{key}=x&b=1"), &[]),
+                format!("a=1&{key}=REDACTED&b=1")
+            );
+        }
+        for key in
+            ["tokenize", "mytoken", "secretary", "jwtx", "monkey", "apikeys", "encode", "_", "A_B"]
+        {
+            assert!(matches!(redacted(&format!("{key}=x"), &[]), Cow::Borrowed(_)), "{key}");
+        }
+    }
+
+    #[test]
+    fn a_secret_in_a_url_in_a_value_is_found() {
+        for value in [
+            "https%3A%2F%2Fh%2F%3Ftoken%3Dabc",
+            "https%3a%2f%2fh%2f%3fpage%3d1%26reset_token%3dabc",
+            "%2Fcb%23access_token%3Dabc",
+            "/cb?token=abc",
+            "token%3Dabc",
+            "https%253A%252F%252Fh%252F%253Ftoken%253Dabc",
+        ] {
+            let query = format!("a=1&redirect={value}&b=1");
+            assert_eq!(redacted(&query, &[]), "a=1&redirect=REDACTED&b=1", "{value}");
+        }
+        for value in ["https%3A%2F%2Fh%2F%3Fpage%3D2", "token", "a%3D%3D", "100%", "%3D", "a=b=c"] {
+            let query = format!("redirect={value}");
+            assert!(matches!(redacted(&query, &[]), Cow::Borrowed(_)), "{value}");
         }
     }
 
@@ -253,18 +234,10 @@ mod tests {
     }
 
     #[test]
-    fn the_documentation_has_every_name() {
-        let documentation = include_str!("../tower/mod.rs");
-        for name in SECRETS {
-            let name = format!("`{}`", String::from_utf8_lossy(name));
-            assert!(documentation.contains(&name), "{name}");
-        }
-    }
-
-    #[test]
     fn a_url_loses_its_credentials() {
         let url = full_url("https", true, "example.com:8443", "/a", Some("b=1&token=2"), &[]);
         assert_eq!(url, "https://REDACTED:REDACTED@example.com:8443/a?b=1&token=REDACTED");
+        assert_eq!(full_url("http", false, "", "/a", Some("sig=2"), &[]), "/a?sig=REDACTED");
     }
 
     /// A secret key as somebody may write it, and whether its letters are capitals or percent-coded.

@@ -82,7 +82,8 @@ where
         }));
         let mut response = result?;
         if let Some(value) = this.trace_response.take() {
-            response.headers_mut().insert(TRACE_RESPONSE, value);
+            // not where the map is full
+            let _ = response.headers_mut().try_insert(TRACE_RESPONSE, value);
         }
         let length = response.headers().get(header::CONTENT_LENGTH);
         let length = length.and_then(|length| length.to_str().ok()?.parse().ok());

@@ -10,8 +10,8 @@
 //! | `http.route` | the template, if the framework has one |
 //! | `http.response.status_code` | 5xx makes the span an error, 4xx does not |
 //! | `url.scheme`, `url.path`, `url.query` | values of secret keys are `REDACTED` |
-//! | `server.address`, `server.port` | of `Forwarded`, `X-Forwarded-Host`, `:authority`, `Host`, the first of these |
-//! | `client.address` | of `Forwarded`, `X-Forwarded-For`, the peer, the first of these |
+//! | `server.address`, `server.port` | of `Forwarded`, `X-Forwarded-Host`, `:authority`, `Host`, the first that names a host |
+//! | `client.address` | of `Forwarded`, `X-Forwarded-For`, the peer, the first that is an IP address |
 //! | `network.peer.address`, `network.peer.port` | if the framework tells |
 //! | `network.protocol.version`, `user_agent.original` | |
 //! | `error.type` | the status code, the type of the service's error, `panic`, or `cancelled` |
@@ -43,20 +43,29 @@
 //!
 //! # Secrets in queries
 //!
-//! The value of a query's key is `REDACTED` if the key is one of these, in any case, with or without
-//! `-`, `_` and `.`, percent-coded or not; so is that of a key with one of them in brackets or behind
-//! a dot (`user[password]`, `user.password`, `token[0]`):
+//! The value of a query's key is `REDACTED` if a word of the key, or two together, is one of these, in
+//! any case and percent-coded or not (`reset_password_token`, `newPassword`, `user[my-api-key]`):
 //!
-//! `accesscode`, `accesskey`, `accesstoken`, `apikey`, `apisecret`, `apitoken`, `appkey`,
-//! `appsecret`, `assertion`, `auth`, `authcode`, `authorization`, `authtoken`, `awsaccesskeyid`,
-//! `bearer`, `clientassertion`, `clientsecret`, `code`, `codeverifier`, `credential`,
-//! `credentials`, `csrftoken`, `devicecode`, `hmac`, `idtoken`, `idtokenhint`, `jsessionid`,
-//! `jwt`, `key`, `oauthsignature`, `oauthtoken`, `oauthtokensecret`, `oauthverifier`, `otp`,
-//! `passcode`, `passphrase`, `passwd`, `password`, `phpsessid`, `privatekey`, `privatetoken`,
-//! `pwd`, `refreshtoken`, `resettoken`, `samlresponse`, `secret`, `secretaccesskey`, `secretkey`,
-//! `session`, `sessionid`, `sessiontoken`, `sharedsecret`, `sig`, `signature`, `subscriptionkey`,
-//! `ticket`, `token`, `usercode`, `verificationcode`, `xamzcredential`, `xamzsecuritytoken`,
-//! `xamzsignature`, `xapikey`, `xauthtoken`, `xgoogcredential`, `xgoogsignature`, `xsrftoken`.
+//! `accesskey`, `apikey`, `credential`, `credentials`, `jwt`, `passcode`, `passphrase`,
+//! `passwd`, `password`, `privatekey`, `pwd`, `secret`, `secrets`, `signature`, `token`.
+//!
+//! So it is if the whole key is one of those that follow, with or without `-`, `_` and `.`, or has one
+//! of them in brackets or behind a dot (`user[otp]`, `user.otp`, `code[0]`):
+//!
+//! `accesscode`, `accesskey`, `accesskeyid`, `accesstoken`, `apikey`, `apisecret`, `apitoken`,
+//! `appkey`, `appsecret`, `assertion`, `auth`, `authcode`, `authorization`, `authtoken`,
+//! `awsaccesskeyid`, `bearer`, `clientassertion`, `clientkey`, `clientsecret`, `code`,
+//! `codeverifier`, `credential`, `credentials`, `csrftoken`, `devicecode`, `hmac`, `idtoken`,
+//! `idtokenhint`, `jsessionid`, `jwt`, `key`, `oauthsignature`, `oauthtoken`,
+//! `oauthtokensecret`, `oauthverifier`, `oobcode`, `otp`, `passcode`, `passphrase`, `passwd`,
+//! `password`, `phpsessid`, `privatekey`, `privatetoken`, `pwd`, `refreshtoken`, `resettoken`,
+//! `samlresponse`, `secret`, `secretaccesskey`, `secretkey`, `session`, `sessionid`,
+//! `sessiontoken`, `sharedsecret`, `sig`, `signature`, `subscriptionkey`, `ticket`, `token`,
+//! `usercode`, `verificationcode`, `xamzcredential`, `xamzsecuritytoken`, `xamzsignature`,
+//! `xapikey`, `xauthtoken`, `xgoogcredential`, `xgoogsignature`, `xsrftoken`.
+//!
+//! A value that holds such a key itself, percent-coded up to twice, is `REDACTED` as a whole:
+//! `redirect=https%3A%2F%2Fshop.example%2F%3Ftoken%3D…`.
 //!
 //! [`ServerLayer::with_secret_query_keys`] and its like add more. The conventions ask for
 //! `AWSAccessKeyId`, `Signature`, `sig`, `X-Goog-Signature` and those of `X-Amz-`. A path is shown as

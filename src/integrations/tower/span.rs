@@ -6,8 +6,9 @@ use tracing::field::Empty;
 
 use super::layer::ServerOptions;
 use crate::integrations::http::{
-    Address, Attempts, ClientRequest, Conventions, Forwarded, Said, TARGET, client_span,
-    default_port, full_url, header as http_header, host_and_port, protocol_version, redacted,
+    Address, Attempts, ClientRequest, Conventions, Forwarded, Said, TARGET, checked_host_and_port,
+    client_span, default_port, full_url, header as http_header, host_and_port, protocol_version,
+    redacted,
 };
 
 pub(super) fn server<B>(request: &Request<B>, options: &ServerOptions) -> Span {
@@ -17,9 +18,10 @@ pub(super) fn server<B>(request: &Request<B>, options: &ServerOptions) -> Span {
     let route = options.route.and_then(|route| route(request.extensions()));
     let known = options.conventions.known(method);
     let mut name = String::new();
-    let host =
-        forwarded.host.or_else(|| uri.authority().map(http::uri::Authority::as_str)).or(said.host);
-    let (host, port) = host.map(host_and_port).unzip();
+    let host = forwarded.host.and_then(checked_host_and_port);
+    let host = host.or_else(|| uri.authority().map(|authority| host_and_port(authority.as_str())));
+    let host = host.or_else(|| checked_host_and_port(said.host?));
+    let (host, port) = host.filter(|(host, _)| !host.is_empty()).unzip();
     let peer = options.peer.and_then(|peer| peer(request.extensions()));
     let address = peer.map(|peer| Address::of(&peer));
     let address = address.as_ref().map(Address::as_str);
@@ -56,10 +58,12 @@ pub(super) fn client<B>(request: &Request<B>, conventions: &Conventions) -> Span
     let scheme = uri.scheme_str().unwrap_or("http");
     let authority = uri.authority().map(http::uri::Authority::as_str);
     let authority = authority.or_else(|| http_header(request.headers(), header::HOST));
-    let authority = authority.unwrap_or_default();
+    // one that names no host is none
+    let host = authority.and_then(checked_host_and_port);
+    let authority = authority.filter(|_| host.is_some()).unwrap_or_default();
     let (credentials, authority) =
         authority.rsplit_once('@').map_or((None, authority), |(user, host)| (Some(user), host));
-    let (host, port) = host_and_port(authority);
+    let (host, port) = host.unzip();
     let secret = conventions.secret_keys();
     let url = full_url(scheme, credentials.is_some(), authority, uri.path(), uri.query(), secret);
     client_span(&ClientRequest {
@@ -67,7 +71,7 @@ pub(super) fn client<B>(request: &Request<B>, conventions: &Conventions) -> Span
         method_original: method.as_str(),
         url: &url,
         host,
-        port: port.or_else(|| default_port(scheme)),
+        port: port.flatten().or_else(|| host.and(default_port(scheme))),
         resends: request.extensions().get::<Attempts>().and_then(Attempts::next),
     })
 }

@@ -127,3 +127,11 @@ fn of_any_number_of_values_each_is_read_in_its_order() {
         assert_eq!(baggage.collect::<Vec<_>>(), expected);
     }
 }
+
+#[test]
+fn into_a_map_that_is_full_nothing_is_written_and_nobody_panics() {
+    let mut headers = crate::support::full_headers();
+    let everything = Propagator::composite([Propagator::trace_context(), Propagator::b3_multi()]);
+    inject_headers_by(&everything, &remote_context(), &mut headers);
+    assert_eq!(headers, crate::support::full_headers());
+}
