@@ -10,7 +10,7 @@ use std::cell::Cell;
 use std::error::Error;
 use std::fmt::Write as _;
 use std::ops::Deref;
-use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
+use std::panic::PanicHookInfo;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
@@ -191,7 +191,7 @@ pub(crate) fn record_panic(info: &PanicHookInfo<'_>) {
 #[cfg(feature = "kafka")]
 pub(crate) fn caught<R>(f: impl FnOnce() -> R) -> Option<R> {
     let before = CAUGHT.replace(true);
-    let result = catch_unwind(AssertUnwindSafe(f));
+    let result = guarded(f);
     CAUGHT.set(before);
     result.ok()
 }

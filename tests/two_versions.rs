@@ -25,6 +25,8 @@ mod exception;
 mod global;
 #[path = "../src/guard.rs"]
 mod guard;
+#[path = "../src/guarded.rs"]
+mod guarded;
 #[path = "../src/layer/mod.rs"]
 mod layer;
 #[path = "../src/pipeline/mod.rs"]

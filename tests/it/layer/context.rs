@@ -37,7 +37,7 @@ fn acme() -> Context {
 /// reqwest-tracing injects by `Span::current().context()`.
 #[test]
 fn the_context_of_an_entered_span_had_lost_its_baggage() {
-    for sampler in [Sampler::always_on().into(), unsampled()] {
+    for sampler in [Sampler::always_on(), unsampled()] {
         let (stack, _seen) = stack(|s| s.with_sampler(sampler));
         run(&stack, || {
             let request = tracing::info_span!("request", otel.kind = "server");
