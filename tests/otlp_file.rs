@@ -113,6 +113,59 @@ fn one_file_begins_anew_when_it_is_full() {
     assert_eq!(directory.files().len(), 1);
 }
 
+/// It renamed every number below the limit, whether or not there was such a file.
+#[test]
+fn a_limit_of_all_numbers_rotated_for_ever() {
+    let directory = Directory::new();
+    let stack =
+        stack(Exporter::file(directory.file()).with_max_bytes(1).with_max_files(usize::MAX));
+    for spans in [1, 2, 3] {
+        exports(&stack, spans);
+    }
+    let spans = |name| lines(&directory.0.join(name));
+    assert_eq!(spans("traces.jsonl"), [3]);
+    assert_eq!(spans("traces.jsonl.1"), [2]);
+    assert_eq!(spans("traces.jsonl.2"), [1]);
+    assert_eq!(directory.files().len(), 3);
+}
+
+#[test]
+fn a_batch_was_lost_where_its_file_could_not_be_renamed() {
+    let directory = Directory::new();
+    fs::create_dir(directory.0.join("traces.jsonl.1")).expect("it can be made");
+    let stack = stack(Exporter::file(directory.file()).with_max_bytes(1).with_max_files(2));
+    for spans in [1, 2, 3] {
+        exports(&stack, spans);
+    }
+    assert_eq!(lines(&directory.file()), [1, 2, 3]);
+    fs::remove_dir(directory.0.join("traces.jsonl.1")).expect("nothing is in it");
+    exports(&stack, 4);
+    assert_eq!(lines(&directory.file()), [4]);
+}
+
+/// Descriptors of the process, whatever is behind them.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_link_to_what_is_no_file_was_renamed() {
+    use std::os::fd::AsRawFd as _;
+
+    let directory = Directory::new();
+    let target = fs::File::create(directory.0.join("redirected")).expect("it can be made");
+    let descriptor = format!("/dev/fd/{}", target.as_raw_fd());
+    for to in ["/dev/null", &descriptor] {
+        let link = directory.file();
+        std::os::unix::fs::symlink(to, &link).expect("the name is free");
+        let stack = stack(Exporter::file(&link).with_max_bytes(1).with_max_files(3));
+        for _ in 0..3 {
+            exports(&stack, 2);
+        }
+        assert_eq!(fs::read_link(&link).expect("it is still a link"), Path::new(to));
+        fs::remove_file(&link).expect("it is there");
+    }
+    assert_eq!(lines(&directory.0.join("redirected")), [2, 2, 2]);
+    assert_eq!(directory.files().len(), 1);
+}
+
 #[test]
 fn a_line_that_a_killed_process_left_unfinished_spoils_no_other() {
     let directory = Directory::new();

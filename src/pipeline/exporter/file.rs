@@ -19,7 +19,8 @@ use crate::pipeline::export::{BlockingExporter, Failure, Payload, Receipt, Retry
 /// [`with_max_bytes`](Self::with_max_bytes), the file is renamed to `….1`, `….1` to `….2` and so on.
 /// A line is never split, and one that could not be written whole is taken back. What is written
 /// survives the process, not a loss of power. One process writes a file; it must not be rotated by
-/// others.
+/// others. What is no regular file (a device, a pipe, `/dev/stdout`) is written to and never renamed,
+/// and a file that cannot be renamed grows on.
 ///
 /// A full disk is waited for as a dead backend is; a path that cannot be written loses its batch,
 /// which is counted and said, and is tried again with the next one.
@@ -82,21 +83,24 @@ impl JsonLinesExporter {
         Self { settings, file: None, encoder: JsonEncoder::default() }
     }
 
-    fn append(&mut self, line: &[u8]) -> io::Result<()> {
+    /// Appends a line, and says what kept the file from being rotated.
+    fn append(&mut self, line: &[u8]) -> io::Result<Option<io::Error>> {
         let FileExporter { path, max_bytes, max_files } = &self.settings;
         let mut file = match self.file.take() {
             Some(file) => file,
             None => Lines::open(path)?,
         };
-        if file.len > 0 && file.len.saturating_add(line.len() as u64) > *max_bytes {
+        let mut trouble = None;
+        if file.rotates && file.len > 0 && file.len.saturating_add(line.len() as u64) > *max_bytes {
             drop(file);
-            rotate(path, *max_files)?;
+            // a file that is too large is better than spans that are lost
+            trouble = rotate(path, *max_files).err();
             file = Lines::open(path)?;
         }
         file.append(line)?;
         // after an error it is opened anew, in case the file is what is wrong
         self.file = Some(file);
-        Ok(())
+        Ok(trouble)
     }
 
     fn failure(&self, error: &io::Error) -> Failure {
@@ -106,8 +110,11 @@ impl JsonLinesExporter {
             }
             _ => Retry::Never,
         };
-        let path = escape(&self.settings.path.display().to_string());
-        Failure { message: format!("cannot write {path}: {error}"), retry }
+        Failure { message: format!("cannot write {}: {error}", self.shown()), retry }
+    }
+
+    fn shown(&self) -> String {
+        escape(&self.settings.path.display().to_string())
     }
 }
 
@@ -132,7 +139,12 @@ impl BlockingExporter for JsonLinesExporter {
     fn send(&mut self, payload: &mut Payload, _deadline: Instant) -> Result<Receipt, Failure> {
         let Payload::Encoded(line) = payload else { return Ok(Receipt::default()) };
         match self.append(line) {
-            Ok(()) => Ok(Receipt::default()),
+            Ok(trouble) => {
+                let message = trouble.map(|error| {
+                    format!("cannot rotate {}, which grows on: {error}", self.shown())
+                });
+                Ok(Receipt { rejected: 0, message })
+            }
             Err(error) => Err(self.failure(&error)),
         }
     }
@@ -143,17 +155,21 @@ impl BlockingExporter for JsonLinesExporter {
 struct Lines {
     file: File,
     len: u64,
+    /// Whether another file may take its place.
+    rotates: bool,
 }
 
 impl Lines {
     fn open(path: &Path) -> io::Result<Self> {
         let mut file = OpenOptions::new().append(true).create(true).open(path)?;
-        let mut len = file.metadata()?.len();
-        if len > 0 && ends_within_a_line(path) {
+        let metadata = file.metadata()?;
+        let is_regular = metadata.file_type().is_file();
+        let mut len = metadata.len();
+        if is_regular && len > 0 && ends_within_a_line(path) {
             file.write_all(b"\n")?;
             len += 1;
         }
-        Ok(Self { file, len })
+        Ok(Self { file, len, rotates: is_regular && !is_descriptor(path) })
     }
 
     fn append(&mut self, line: &[u8]) -> io::Result<()> {
@@ -179,18 +195,38 @@ fn ends_within_a_line(path: &Path) -> bool {
     last().is_ok_and(|last| last != b'\n')
 }
 
-/// Makes way for a new file at `path`, and keeps no more than `max_files - 1` old ones.
+/// Whether the path names what the process has open already, as `/dev/stdout` does: where output
+/// goes to a file, the file is regular, and the path is still not ours to rename.
+fn is_descriptor(path: &Path) -> bool {
+    let mut path = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        if path.starts_with("/proc") || path.starts_with("/dev/fd") {
+            return true;
+        }
+        let Ok(target) = fs::read_link(&path) else { return false };
+        path.pop();
+        path.push(target);
+    }
+    false
+}
+
+/// Makes way for a new file at `path`, and keeps no more than `max_files - 1` old ones. It moves the
+/// files that are there, up to the first gap, however many there may be.
 fn rotate(path: &Path, max_files: usize) -> io::Result<()> {
     if max_files == 1 {
-        return fs::remove_file(path);
+        return unless_gone(fs::remove_file(path));
     }
-    for n in (1..max_files - 1).rev() {
-        match fs::rename(numbered(path, n), numbered(path, n + 1)) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+    let is_taken = |n: &usize| fs::symlink_metadata(numbered(path, *n)).is_ok();
+    let taken = (1..max_files - 1).take_while(is_taken).count();
+    for n in (1..=taken).rev() {
+        unless_gone(fs::rename(numbered(path, n), numbered(path, n + 1)))?;
     }
-    fs::rename(path, numbered(path, 1))
+    unless_gone(fs::rename(path, numbered(path, 1)))
+}
+
+/// What others have removed is out of the way.
+fn unless_gone(done: io::Result<()>) -> io::Result<()> {
+    done.or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })
 }
 
 /// `traces.jsonl.1`
@@ -202,3 +238,5 @@ fn numbered(path: &Path, n: usize) -> PathBuf {
 
 const MAX_BYTES: u64 = 64 << 20;
 const MAX_FILES: usize = 5;
+/// More than that many links after each other no system follows.
+const MAX_LINKS: usize = 40;
