@@ -9,7 +9,9 @@ use tracing::field::Empty;
 
 use super::ClientOptions;
 use crate::integrations::call::Traced;
-use crate::integrations::http::{self as conventions, Address, default_port, host_and_port};
+use crate::integrations::http::{
+    self as conventions, Address, checked_host_and_port, default_port, host_and_port,
+};
 use crate::integrations::names::{Names, Unproven};
 
 /// Which methods a server has.
@@ -43,10 +45,9 @@ impl Methods {
 /// The span of a call, and its name if that is yet to be settled.
 pub(super) fn server<B>(request: &Request<B>, methods: &Methods) -> (Span, Option<Unproven>) {
     let uri = request.uri();
-    let authority = uri.authority().map(http::uri::Authority::as_str);
-    let authority =
-        authority.or_else(|| conventions::header(request.headers(), http::header::HOST));
-    let (host, port) = authority.map(host_and_port).unzip();
+    let host = uri.authority().map(|authority| host_and_port(authority.as_str()));
+    let header = || conventions::header(request.headers(), http::header::HOST);
+    let (host, port) = host.or_else(|| checked_host_and_port(header()?)).unzip();
     let port = port.flatten().or_else(|| default_port(uri.scheme_str()?));
     let peer = request.extensions().get::<TcpConnectInfo>().and_then(TcpConnectInfo::remote_addr);
     let address = peer.as_ref().map(Address::of);
