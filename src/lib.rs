@@ -81,7 +81,7 @@
 //! | `OTEL_BSP_SCHEDULE_DELAY` | duration | 5000; console 200 | the longest that a span waits for its batch to fill; 10 at least | [`BatchSettings::with_schedule_delay`] |
 //! | `OTEL_BSP_EXPORT_TIMEOUT` | timeout | 30000 | how long a batch is tried for, retries included; 0 is without end | [`BatchSettings::with_export_timeout`] |
 //! | `OTEL_BSP_MAX_QUEUE_SIZE` | integer | 65536 | spans in the queue of one exporter | [`BatchSettings::with_max_queue_size`] |
-//! | `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` | integer | 512 | spans in a batch, no more than in the queue | [`BatchSettings::with_max_export_batch_size`] |
+//! | `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` | integer | 512 | spans in a batch, no more than in the queue, and no more than fit 3 MiB | [`BatchSettings::with_max_export_batch_size`] |
 //! | `OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT`, else `OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT` | integer | no limit | characters of a string attribute, and of each string in an array | [`SpanLimits::with_attribute_value_length`] |
 //! | `OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT`, else `OTEL_ATTRIBUTE_COUNT_LIMIT` | integer | 128 | attributes of a span | [`SpanLimits::with_attributes`] |
 //! | `OTEL_SPAN_EVENT_COUNT_LIMIT` | integer | 128 | events of a span | [`SpanLimits::with_events`] |

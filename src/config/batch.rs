@@ -89,7 +89,8 @@ impl BatchSettings {
         self
     }
 
-    /// Spans in a batch: 512 by default (`OTEL_BSP_MAX_EXPORT_BATCH_SIZE`), one at least, and no
+    /// Spans in a batch, which also ends at 3 MiB of them by estimate: receivers have bounds of their
+    /// own. 512 by default (`OTEL_BSP_MAX_EXPORT_BATCH_SIZE`), one at least, and no
     /// more than there are in the queue.
     pub fn with_max_export_batch_size(mut self, spans: usize) -> Self {
         self.max_export_batch_size = Some(spans);

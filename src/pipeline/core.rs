@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SpanData;
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 
 use super::fork;
 use super::ledger::{Account, DropReason, Stats};
@@ -29,6 +29,9 @@ pub(crate) struct Core {
     pub(crate) exchange: Arc<Exchange<SpanData>>,
     lanes: Vec<Lane>,
     closed: AtomicBool,
+    /// Whether the shutdown has come to its end, for those who wait for it.
+    over: Mutex<bool>,
+    is_over: Condvar,
     /// Of the process that the workers run in.
     generation: u32,
     forked: Forked,
@@ -79,6 +82,8 @@ impl Core {
             exchange: exchange.clone(),
             lanes: Vec::new(),
             closed: AtomicBool::new(false),
+            over: Mutex::new(false),
+            is_over: Condvar::new(),
             generation: fork::generation(),
             forked: Forked::default(),
         };
@@ -95,8 +100,10 @@ impl Core {
                 limits: limits.clone(),
                 report: Report::new(diagnostics.clone(), name.clone()),
                 rest: Vec::new(),
+                asked_to_wait: None,
             };
-            let thread = Mutex::new(Some(spawn(&name, worker)?));
+            let thread = spawn(&name, worker).inspect_err(|_| core.end_workers(Instant::now()))?;
+            let thread = Mutex::new(Some(thread));
             core.lanes.push(Lane { name, inlet, orders, thread, reported: AtomicU64::new(0) });
         }
         Ok(Arc::new(core))
@@ -148,12 +155,14 @@ impl Core {
             self.lanes.iter().map(|lane| lane.reported.load(Acquire)).collect();
         self.exchange.sweep();
         let waiting: Vec<_> = self.lanes.iter().map(Lane::ask_flush).collect();
-        let (mut late, mut problems) = (0, Vec::new());
+        let (mut late, mut problems) = (None, Vec::new());
         for (lane, wait) in self.lanes.iter().zip(waiting) {
             let left = deadline.saturating_duration_since(Instant::now());
             match wait.recv_timeout(left) {
                 Ok(trouble) => problems.extend(trouble.map(|words| lane.said(&words))),
-                Err(mpsc::RecvTimeoutError::Timeout) => late += lane.left(),
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    late = Some(late.unwrap_or(0) + lane.left());
+                }
                 // after a shutdown nothing is left
                 Err(mpsc::RecvTimeoutError::Disconnected) if lane.left() == 0 => {}
                 Err(mpsc::RecvTimeoutError::Disconnected) => {
@@ -161,42 +170,57 @@ impl Core {
                 }
             }
         }
-        if late > 0 {
-            return Err(Error::new(Kind::Timeout {
-                operation: "flush",
-                after: timeout,
-                left: late,
-            }));
+        if let Some(left) = late {
+            return Err(Error::new(Kind::Timeout { operation: "flush", after: timeout, left }));
         }
         self.losses("flush", &reported)?;
         failures("flush", &problems)
     }
 
     /// Exports what there is within `timeout`, drops the rest, ends the threads. Once; later calls
-    /// are Ok.
+    /// wait for its end, and are Ok then.
     pub(crate) fn shutdown(&self, timeout: Duration) -> Result<(), Error> {
         if self.is_forked() {
             return self.losses_in_child("shutdown");
         }
-        if self.closed.swap(true, AcqRel) {
-            return Ok(());
-        }
         let deadline = after(Instant::now(), timeout);
+        if self.closed.swap(true, AcqRel) {
+            return self.wait_for_end(deadline, timeout);
+        }
+        let _over = Over(self);
         let reported: Vec<u64> =
             self.lanes.iter().map(|lane| lane.reported.load(Acquire)).collect();
         self.exchange.close(DropReason::AfterShutdown);
-        for lane in &self.lanes {
-            lane.orders.shutdown(deadline);
-            lane.inlet.ring();
-        }
-        let left: u64 = self.lanes.iter().map(|lane| lane.end(deadline)).sum();
-        if left > 0 {
+        self.end_workers(deadline);
+        let ends: Vec<_> = self.lanes.iter().map(|lane| lane.end(deadline)).collect();
+        let left = ends.iter().map(|end| end.left).sum();
+        if left > 0 || ends.iter().any(|end| !end.in_time) {
             let operation = "shutdown";
             return Err(Error::new(Kind::Timeout { operation, after: timeout, left }));
         }
         self.losses("shutdown", &reported)?;
         let problems = self.lanes.iter().filter_map(|lane| Some(lane.said(&lane.orders.failed()?)));
         failures("shutdown", &problems.collect::<Vec<_>>())
+    }
+
+    fn end_workers(&self, deadline: Instant) {
+        for lane in &self.lanes {
+            lane.orders.shutdown(deadline);
+            lane.inlet.ring();
+        }
+    }
+
+    /// Somebody else is shutting down, or has.
+    fn wait_for_end(&self, deadline: Instant, timeout: Duration) -> Result<(), Error> {
+        let mut over = self.over.lock();
+        while !*over {
+            if self.is_over.wait_until(&mut over, deadline).timed_out() {
+                let left = self.lanes.iter().map(Lane::left).sum();
+                let operation = "shutdown";
+                return Err(Error::new(Kind::Timeout { operation, after: timeout, left }));
+            }
+        }
+        Ok(())
     }
 
     fn losses_in_child(&self, operation: &'static str) -> Result<(), Error> {
@@ -278,6 +302,24 @@ fn failures(operation: &'static str, problems: &[String]) -> Result<(), Error> {
     Err(Error::new(Kind::Failed { operation, cause: problems.join("; ") }))
 }
 
+/// How a lane has ended.
+struct End {
+    /// Spans that are left behind.
+    left: u64,
+    /// The thread has, and the exporter with it.
+    in_time: bool,
+}
+
+/// The one shutdown that there is has come to its end, however it went.
+struct Over<'a>(&'a Core);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        *self.0.over.lock() = true;
+        self.0.is_over.notify_all();
+    }
+}
+
 impl Lane {
     fn said(&self, words: &str) -> String {
         format!("{}: {words}", self.name)
@@ -295,16 +337,18 @@ impl Lane {
         wait
     }
 
-    /// Waits for the thread until `deadline`; how many spans it leaves behind.
-    fn end(&self, deadline: Instant) -> u64 {
+    /// Waits for the thread until `deadline`.
+    fn end(&self, deadline: Instant) -> End {
+        let mut in_time = true;
         if let Some(Thread { handle, done }) = self.thread.lock().take() {
             let left = deadline.saturating_duration_since(Instant::now());
-            if done.recv_timeout(left) == Err(mpsc::RecvTimeoutError::Disconnected) {
+            in_time = done.recv_timeout(left) == Err(mpsc::RecvTimeoutError::Disconnected);
+            if in_time {
                 // a panic of the worker itself: what it held is counted below
                 let _ = handle.join();
             }
         }
-        self.inlet.account.abandon()
+        End { left: self.inlet.account.abandon(), in_time }
     }
 
     fn cause(&self) -> String {
@@ -319,7 +363,11 @@ fn spawn(name: &str, worker: Worker) -> Result<Thread, Error> {
     let (sender, done) = mpsc::channel();
     let handle = std::thread::Builder::new()
         .name(format!("otel-{name}"))
-        .spawn(move || worker.run(sender))
+        .spawn(move || {
+            worker.run();
+            // when all of it is gone, the exporter's own end included
+            drop(sender);
+        })
         .map_err(|error| {
             Error::new(Kind::System { what: "start the export thread", cause: error.to_string() })
         })?;

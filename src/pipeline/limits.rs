@@ -1,6 +1,8 @@
 //! How much one span may carry, and how much memory it takes.
 
-use opentelemetry::trace::{Event, Link, Status};
+use std::borrow::Cow;
+
+use opentelemetry::trace::{Event, Link, Status, TraceState};
 use opentelemetry::{Array, KeyValue, Value};
 use opentelemetry_sdk::trace::{SpanData, SpanLimits};
 
@@ -66,10 +68,12 @@ impl Limits {
         }
     }
 
-    /// Cuts a span that takes more memory than one may: its last events, then its links, then its
-    /// last attributes, then the words of its status. Gives its new size.
+    /// Cuts a span that takes more memory than one may: a name that is a fourth of it, its last
+    /// events, then its links, then its last attributes, then the words of its status. Gives its new
+    /// size.
     #[cold]
     pub(crate) fn cut(&self, span: &mut SpanData, mut bytes: usize) -> usize {
+        bytes -= shorten_name(&mut span.name, self.span_bytes / 4);
         while bytes > self.span_bytes {
             bytes -= if let Some(event) = span.events.events.pop() {
                 span.events.dropped_count += 1;
@@ -88,14 +92,28 @@ impl Limits {
     }
 }
 
+/// Cuts a name to `most` bytes; how many it had more.
+fn shorten_name(name: &mut Cow<'static, str>, most: usize) -> usize {
+    let before = name.len();
+    if before > most {
+        *name = name[..boundary(name, most)].to_owned().into();
+    }
+    before - name.len()
+}
+
 /// Takes so many bytes, or as many as there are, off the end of a status; how many.
 fn shorten_status(status: &mut Status, excess: usize) -> usize {
     let Status::Error { description } = status else { return 0 };
     let most = description.len().saturating_sub(excess);
-    let end = (0..=most).rfind(|end| description.is_char_boundary(*end)).unwrap_or(0);
+    let end = boundary(description, most);
     let cut = description.len() - end;
     *description = description[..end].to_owned().into();
     cut
+}
+
+/// Where a character begins, at `most` or before.
+fn boundary(text: &str, most: usize) -> usize {
+    (0..=most).rfind(|end| text.is_char_boundary(*end)).unwrap_or(0)
 }
 
 /// Cuts strings to `longest` characters (Common specification, "Attribute Limits").
@@ -125,7 +143,8 @@ pub(crate) fn estimate(span: &SpanData) -> usize {
         if let Status::Error { description } = &span.status { description.len() } else { 0 };
     let own = size_of::<SpanData>() + span.name.len() + status + attributes(&span.attributes);
     let (events, links) = (&*span.events.events, &*span.links.links);
-    if events.is_empty() && links.is_empty() { own } else { own + nested(events, links) }
+    let own = if events.is_empty() && links.is_empty() { own } else { own + nested(events, links) };
+    own + states(span.span_context.trace_state())
 }
 
 // not given the span: one whose address gets around is copied more often on its way
@@ -139,7 +158,19 @@ fn of_event(event: &Event) -> usize {
 }
 
 fn of_link(link: &Link) -> usize {
-    size_of_val(link) + attributes(&link.attributes)
+    size_of_val(link) + attributes(&link.attributes) + states(link.span_context.trace_state())
+}
+
+/// Its members, which each span of a trace has a copy of.
+#[inline]
+fn states(state: &TraceState) -> usize {
+    if *state == TraceState::NONE { 0 } else { members(state) }
+}
+
+#[cold]
+fn members(state: &TraceState) -> usize {
+    let of = |(key, value): (&str, &str)| 2 * size_of::<String>() + key.len() + value.len();
+    state.into_iter().map(of).sum()
 }
 
 #[inline]

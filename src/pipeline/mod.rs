@@ -155,7 +155,7 @@ impl Pipeline {
     /// on: later spans have a valid context and are counted as dropped.
     pub(crate) fn shutdown(&self, timeout: Duration) -> Result<(), Error> {
         if self.core.is_closed() {
-            return Ok(());
+            return self.core.shutdown(timeout);
         }
         let shut_down: ProcessorCall = |processor, left| processor.shutdown_with_timeout(left);
         self.within(timeout, "shutdown", shut_down, Core::shutdown)

@@ -126,7 +126,10 @@ impl Processor {
     /// address of is copied once on its way.
     #[cold]
     #[inline(never)]
-    fn push_cut(&self, mut span: SpanData, bytes: usize) {
+    fn push_cut(&self, mut span: SpanData) {
+        // first what the other limits take: with them it may be small enough
+        self.limits.tidy(&mut span);
+        let bytes = estimate(&span);
         let bytes = self.limits.cut(&mut span, bytes);
         self.push(span, bytes);
     }
@@ -171,7 +174,7 @@ impl SpanSink for Processor {
         }
         let bytes = estimate(&span);
         if bytes > self.limits.span_bytes {
-            self.push_cut(span, bytes);
+            self.push_cut(span);
         } else {
             self.push(span, bytes);
         }

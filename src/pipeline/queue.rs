@@ -272,8 +272,9 @@ impl<T> Inlet<T> {
 
     /// Takes room for a chunk.
     fn reserve(&self, n: usize, bytes: usize) -> Result<(), DropReason> {
+        // whatever its size, one chunk has room in an empty queue
         let room = |most: usize, more: usize| {
-            move |held: usize| held.checked_add(more).filter(|total| *total <= most)
+            move |held: usize| held.checked_add(more).filter(|total| *total <= most || held == 0)
         };
         self.items
             .fetch_update(SeqCst, Relaxed, room(self.bounds.queue_items, n))

@@ -95,6 +95,8 @@ pub(crate) struct Worker {
     pub(crate) report: Report,
     /// Drained from the queue, too many for the batch that was being made.
     pub(crate) rest: Vec<SpanData>,
+    /// The backend does not want to hear of us before then.
+    pub(crate) asked_to_wait: Option<Instant>,
 }
 
 /// Why the worker is awake.
@@ -110,8 +112,8 @@ enum Wake {
 }
 
 impl Worker {
-    /// Runs until shutdown. The sender is dropped when the thread is done.
-    pub(crate) fn run(mut self, _done: mpsc::Sender<()>) {
+    /// Runs until shutdown.
+    pub(crate) fn run(mut self) {
         // whatever the exporter does on this thread makes no spans
         let _suppressed = Context::enter_telemetry_suppressed_scope();
         let _ended = Ended(self.orders.clone());
@@ -202,10 +204,11 @@ impl Worker {
     /// The next batch: as many spans as it may hold and the queue has.
     fn batch(&mut self) -> Vec<SpanData> {
         let most = self.pace.batch_items;
-        let mut batch = std::mem::take(&mut self.rest);
+        let (mut batch, mut bytes) = (std::mem::take(&mut self.rest), 0);
         batch.reserve(most.min(self.outlet.inlet().queued() + batch.len()));
-        while batch.len() < most {
+        while batch.len() < most && bytes < MOST_BATCH_BYTES {
             let Some(chunk) = self.outlet.next() else { break };
+            bytes += chunk.bytes;
             match Arc::try_unwrap(chunk) {
                 Ok(mut chunk) => {
                     batch.append(&mut chunk.items);
@@ -256,7 +259,13 @@ impl Worker {
     }
 
     /// Sends one payload as often as it takes and as long as it may take.
-    fn send(&mut self, mut payload: Payload, shutdown: Option<Instant>) -> Outcome {
+    fn send(&mut self, mut payload: Payload, mut shutdown: Option<Instant>) -> Outcome {
+        if shutdown
+            .is_some_and(|deadline| self.asked_to_wait.is_some_and(|until| until >= deadline))
+        {
+            let words = self.orders.trouble.lock().clone().unwrap_or_default();
+            return self.failed(DropReason::ShutdownTimeout, words);
+        }
         let mut backoff = Backoff::new();
         let mut give_up = after(Instant::now(), self.pace.export_timeout);
         loop {
@@ -273,11 +282,13 @@ impl Worker {
                 Retry::After(asked) => {
                     // the backend's pause is not the batch's fault: it does not use up its time
                     give_up = after(give_up, asked);
+                    self.asked_to_wait = Some(after(Instant::now(), asked));
                     asked.max(backoff.pause())
                 }
             };
             *self.orders.trouble.lock() = Some(message.clone());
             self.report.retries(&message);
+            self.report();
             let until = after(Instant::now(), pause);
             if until >= give_up {
                 return self.failed(DropReason::RetryExhausted, message);
@@ -286,12 +297,14 @@ impl Worker {
             if !self.sleep(until, heeds_flush, shutdown) {
                 return self.failed(DropReason::ShutdownTimeout, message);
             }
+            // once it has come, the pauses grow as before
+            shutdown = self.shutdown_deadline(shutdown);
         }
     }
 
     /// Sleeps between two attempts. A flush or a shutdown may cut it short; false if shutdown's
     /// time does not reach until the next attempt.
-    fn sleep(&self, until: Instant, heeds_flush: bool, shutdown: Option<Instant>) -> bool {
+    fn sleep(&mut self, until: Instant, heeds_flush: bool, shutdown: Option<Instant>) -> bool {
         let asked_before = self.orders.state.lock().flushes_asked;
         loop {
             self.outlet.bell().listen();
@@ -309,6 +322,8 @@ impl Worker {
                 (Some(deadline), _) if until >= deadline => return false,
                 _ => std::thread::park_timeout(until - now),
             }
+            // what finds no room meanwhile is lost now
+            self.report();
         }
     }
 
@@ -372,3 +387,7 @@ impl Drop for Ended {
 fn guarded<R>(call: impl FnOnce() -> R) -> Result<R, String> {
     crate::guarded::guarded(call).map_err(|words| format!("the exporter panicked: {words}"))
 }
+
+/// By estimate, of the spans in one batch, whatever their number: it is held beside the queue, and once
+/// more as what is sent of it. Receivers have bounds of their own, of 4 MiB as a rule.
+const MOST_BATCH_BYTES: usize = 3 << 20;
