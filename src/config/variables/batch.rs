@@ -31,7 +31,7 @@ variables! {
         parse: parse::positive,
         kind: Integer,
         default: "512",
-        meaning: "spans in a batch, no more than in the queue",
+        meaning: "spans in a batch, no more than in the queue, and no more than fit 3 MiB",
         code: "[`BatchSettings::with_max_export_batch_size`]",
     }
     SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT: usize = "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT" {
