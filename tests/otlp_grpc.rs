@@ -37,6 +37,17 @@ fn spans_arrive_with_their_resource_and_metadata() {
 }
 
 #[test]
+fn user_and_password_were_sent_as_part_of_the_authority() {
+    let collector = GrpcCollector::start([]);
+    let url = collector.url().replace("http://", "http://us%40er:p%3Ass@");
+    let stack = stack(Exporter::otlp_grpc().with_endpoint(url));
+    exports(&stack, 1);
+    let sent = &collector.seen()[0];
+    assert_eq!(sent.metadata.get("authorization").expect("it was sent"), "Basic dXNAZXI6cDpzcw==");
+    assert_eq!(sent.authority, Some(collector.target()));
+}
+
+#[test]
 fn it_works_within_runtimes_of_either_kind() {
     let current = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let multi = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build();

@@ -56,6 +56,8 @@ pub struct Raw {
 pub struct Seen {
     pub at: Instant,
     pub metadata: MetadataMap,
+    /// `:authority`
+    pub authority: Option<String>,
     pub request: ExportTraceServiceRequest,
 }
 
@@ -240,10 +242,12 @@ impl TraceService for Service {
         &self,
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
-        let (metadata, _, request) = request.into_parts();
+        let (metadata, extensions, request) = request.into_parts();
+        let authority = extensions.get::<http::Uri>().and_then(http::Uri::authority);
+        let authority = authority.map(ToString::to_string);
         let scopes = request.resource_spans.iter().flat_map(|resource| &resource.scope_spans);
         let spans: usize = scopes.map(|scope| scope.spans.len()).sum();
-        let seen = Seen { at: Instant::now(), metadata, request };
+        let seen = Seen { at: Instant::now(), metadata, authority, request };
         self.0.seen.lock().expect("no panic under this lock").push(seen);
         self.0.came.notify_all();
         let answer = self.0.answers.lock().expect("no panic under this lock").pop_front();
@@ -290,7 +294,9 @@ impl tower::Service<http::Request<Body>> for Front {
         tower::Service::<http::Request<Body>>::poll_ready(&mut self.service, cx)
     }
 
-    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+    fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
+        let uri = request.uri().clone();
+        request.extensions_mut().insert(uri);
         let fault = self.shared.fault.lock().expect("no panic under this lock").clone();
         let Some(Answer::Raw(raw)) = fault else { return self.service.call(request) };
         let mut response = http::Response::new(Body::new(Full::new(raw.body.into())));

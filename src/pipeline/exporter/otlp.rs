@@ -1,5 +1,7 @@
 //! The OTLP exporters as they are asked for; the protocol decides which one is opened.
 
+pub(super) mod credentials;
+pub(super) mod secrets;
 pub(super) mod verdict;
 
 use std::time::Duration;
@@ -18,8 +20,9 @@ use crate::pipeline::export::BlockingExporter;
 ///
 /// Answers that the OTLP specification calls retryable (over HTTP 429, 502, 503 and 504) and a backend
 /// that cannot be reached are tried again, with growing pauses or the one that the backend asks for,
-/// until `OTEL_BSP_EXPORT_TIMEOUT` (30 s) has passed. Other refusals are final. Redirects are not followed, since headers may be secret. What is lost
-/// is counted, and said with its cause.
+/// until `OTEL_BSP_EXPORT_TIMEOUT` (30 s) has passed. Other refusals are final, and so is a success
+/// whose content is no OTLP answer, a page for instance. Redirects are not followed, since headers may
+/// be secret. What is lost is counted, and said with its cause.
 ///
 /// ```
 /// use otel_setup::{Exporter, Setup};
@@ -54,7 +57,8 @@ impl OtlpExporter {
     /// Default: `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` as it is, or `OTEL_EXPORTER_OTLP_ENDPOINT` with
     /// `/v1/traces` added, or `http://localhost:4318/v1/traces`. Over gRPC nothing is added,
     /// `host:port` is a URL too (see [`with_insecure`](Self::with_insecure)), a path is left out with
-    /// a warning, and the default is `http://localhost:4317`. A URL with a fragment is none.
+    /// a warning, and the default is `http://localhost:4317`. A URL with a fragment is none. User and
+    /// password in it are sent as `authorization: Basic …`, unless a header of that name is set.
     pub fn with_endpoint(mut self, url: impl Into<String>) -> Self {
         self.0.endpoint = Some(url.into());
         self

@@ -10,6 +10,7 @@ use std::error::Error as _;
 use std::time::Instant;
 
 use http::HeaderMap;
+use http::header::AUTHORIZATION;
 use http::uri::PathAndQuery;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SpanData;
@@ -24,6 +25,8 @@ use tonic::{Extensions, Request, Status};
 
 use self::answer::{Problem, failure};
 use self::codec::EncodedCodec;
+use super::otlp::credentials::without_credentials;
+use super::otlp::secrets::Secrets;
 use super::otlp::verdict::receipt;
 use super::protobuf::RequestEncoder;
 #[cfg(feature = "tls")]
@@ -39,6 +42,7 @@ pub(super) struct OtlpGrpcExporter {
     config: OtlpConfig,
     /// The endpoint as messages may show it.
     shown: String,
+    secrets: Secrets,
     endpoint: Endpoint,
     metadata: MetadataMap,
     encoder: RequestEncoder,
@@ -57,7 +61,8 @@ impl OtlpGrpcExporter {
         #[cfg_attr(not(feature = "tls"), expect(unused_variables, reason = "certificates' alone"))]
         r: &mut Resolver<'_>,
     ) -> Result<Self, Error> {
-        let endpoint = Endpoint::from(config.endpoint.clone());
+        let (bare, authorization) = without_credentials(&config.endpoint);
+        let endpoint = Endpoint::from(bare);
         let endpoint = endpoint.user_agent(USER_AGENT).map_err(unusable)?;
         #[cfg(feature = "tls")]
         let endpoint = if config.endpoint.scheme_str() == Some("https") {
@@ -65,9 +70,14 @@ impl OtlpGrpcExporter {
         } else {
             endpoint
         };
-        let headers: HeaderMap = config.headers.iter().cloned().collect();
+        let mut headers: HeaderMap = config.headers.iter().cloned().collect();
+        // a header that was asked for is meant
+        if let Some(authorization) = authorization {
+            headers.entry(AUTHORIZATION).or_insert(authorization);
+        }
         Ok(Self {
             shown: redact_url(&config.endpoint.to_string()).trim_end_matches('/').to_owned(),
+            secrets: Secrets::of(&config),
             endpoint,
             metadata: MetadataMap::from_headers(headers),
             encoder: RequestEncoder::default(),
@@ -90,13 +100,14 @@ impl OtlpGrpcExporter {
             Request::from_parts(self.metadata.clone(), Extensions::new(), body.to_vec());
         request.set_timeout(timeout);
         let (kept, endpoint) = (self.channel.take(), &self.endpoint);
+        let secrets = &self.secrets;
         let compression = encoding(self.config.compression);
         let exchange = async {
             let channel = match kept {
                 Some(channel) => channel,
                 None => endpoint.connect().await.map_err(Problem::Connection)?,
             };
-            let answer = export(channel.clone(), request, compression).await?;
+            let answer = export(channel.clone(), request, compression, secrets).await?;
             Ok((answer, channel))
         };
         let (answer, channel) = runtime
@@ -130,8 +141,7 @@ impl BlockingExporter for OtlpGrpcExporter {
             }
             answer => answer,
         };
-        let secrets = self.config.headers.iter().filter_map(|(_, value)| value.to_str().ok());
-        answer.map_err(|problem| failure(&problem, &self.shown, secrets))
+        answer.map_err(|problem| failure(&problem, &self.shown, &self.secrets))
     }
 
     fn shutdown(&mut self, _deadline: Instant) -> Result<(), Failure> {
@@ -162,6 +172,7 @@ async fn export(
     channel: Channel,
     request: Request<Vec<u8>>,
     compression: Option<CompressionEncoding>,
+    secrets: &Secrets,
 ) -> Result<Result<Receipt, Status>, Problem> {
     let mut client = Grpc::new(channel);
     if let Some(encoding) = compression {
@@ -169,7 +180,7 @@ async fn export(
     }
     client.ready().await.map_err(Problem::Connection)?;
     match client.unary(request, PathAndQuery::from_static(METHOD), EncodedCodec).await {
-        Ok(answer) => Ok(Ok(receipt(answer.into_inner()))),
+        Ok(answer) => Ok(Ok(receipt(answer.into_inner(), secrets))),
         // what has a cause on this side is not the backend's word
         Err(status) if status.source().is_some() => Err(Problem::Broken(status)),
         Err(status) => Ok(Err(status)),

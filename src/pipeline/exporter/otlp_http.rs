@@ -7,7 +7,8 @@ mod answer;
 
 use std::time::Instant;
 
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
+use http::Uri;
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SpanData;
 use ureq::Agent;
@@ -20,6 +21,8 @@ use self::answer::{accepted, refused, unreachable};
 use super::compress::{compressed, content_encoding};
 #[cfg(feature = "otlp-json")]
 use super::json::JsonEncoder;
+use super::otlp::credentials::without_credentials;
+use super::otlp::secrets::Secrets;
 use super::protobuf::RequestEncoder;
 #[cfg(feature = "tls")]
 use super::tls;
@@ -32,8 +35,11 @@ use crate::pipeline::export::{BlockingExporter, Failure, Payload, Receipt, Retry
 #[derive(Debug)]
 pub(crate) struct OtlpHttpExporter {
     config: OtlpConfig,
+    /// The endpoint as requests name it.
+    endpoint: Uri,
     /// The endpoint as messages may show it.
     shown: String,
+    secrets: Secrets,
     headers: HeaderMap,
     agent: Agent,
     encoding: Encoding,
@@ -76,6 +82,11 @@ impl OtlpHttpExporter {
         for (name, value) in &config.headers {
             headers.append(name, value.clone());
         }
+        let (endpoint, authorization) = without_credentials(&config.endpoint);
+        // a header that was asked for is meant
+        if let Some(authorization) = authorization {
+            headers.entry(AUTHORIZATION).or_insert(authorization);
+        }
         // ours, whatever the operator set: the body is nothing else
         let is_json = config.protocol == Protocol::HttpJson;
         headers.insert(CONTENT_TYPE, if is_json { JSON } else { PROTOBUF });
@@ -85,16 +96,13 @@ impl OtlpHttpExporter {
         );
         Ok(Self {
             shown: redact_url(&config.endpoint.to_string()),
+            secrets: Secrets::of(&config),
+            endpoint,
             headers,
             agent: agent.build().new_agent(),
             encoding: Encoding::of(config.protocol),
             config,
         })
-    }
-
-    /// The values that must appear in no message.
-    fn secrets(&self) -> impl Iterator<Item = &str> {
-        self.config.headers.iter().filter_map(|(_, value)| value.to_str().ok())
     }
 }
 
@@ -137,15 +145,17 @@ impl BlockingExporter for OtlpHttpExporter {
         if left.is_zero() {
             return Err(Failure { message: "no time left".to_owned(), retry: Retry::Backoff });
         }
-        let mut request = self.agent.post(&self.config.endpoint);
+        let mut request = self.agent.post(&self.endpoint);
         if let Some(headers) = request.headers_mut() {
             headers.extend(self.headers.clone());
         }
         let timeout = Some(left.min(self.config.timeout)).filter(|timeout| !timeout.is_zero());
         let sent = request.config().timeout_global(timeout.or(Some(left))).build().send(&body[..]);
         match sent {
-            Ok(response) if response.status().is_success() => Ok(accepted(response)),
-            Ok(response) => Err(refused(response, &self.shown, self.secrets())),
+            Ok(response) if response.status().is_success() => {
+                accepted(response, &self.shown, &self.secrets)
+            }
+            Ok(response) => Err(refused(response, &self.shown, &self.secrets)),
             Err(error) => Err(unreachable(&error, &self.shown)),
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use prost::Message;
 
+use super::secrets::Secrets;
 use crate::pipeline::export::{Receipt, Retry};
 
 /// `ExportTraceServiceResponse`
@@ -24,23 +25,15 @@ struct PartialSuccess {
 }
 
 /// The payload was taken, perhaps not all of it (OTLP specification, "Partial Success").
-pub(in crate::pipeline::exporter) fn receipt(answer: Answer) -> Receipt {
+pub(in crate::pipeline::exporter) fn receipt(answer: Answer, secrets: &Secrets) -> Receipt {
     let success = answer.partial_success.unwrap_or_default();
-    let message = Some(success.error_message).filter(|message| !message.is_empty());
-    Receipt { rejected: u64::try_from(success.rejected_spans).unwrap_or(0), message }
+    let rejected = u64::try_from(success.rejected_spans).unwrap_or(0);
+    Receipt { rejected, message: message(&success.error_message, secrets) }
 }
 
-/// A backend's words without our secrets: it may quote what it was sent.
-pub(in crate::pipeline::exporter) fn without<'a>(
-    words: &str,
-    secrets: impl Iterator<Item = &'a str>,
-) -> String {
-    let words = secrets
-        .flat_map(|secret| [Some(secret), secret.split_once(' ').map(|(_, token)| token)])
-        .flatten()
-        .filter(|secret| !secret.is_empty())
-        .fold(words.to_owned(), |words, secret| words.replace(secret, "[redacted]"));
-    words.chars().take(LONGEST_WORDS).collect()
+/// A backend's words, if it has any.
+pub(in crate::pipeline::exporter) fn message(words: &str, secrets: &Secrets) -> Option<String> {
+    Some(secrets.out_of(words, LONGEST_WORDS)).filter(|message| !message.is_empty())
 }
 
 /// A pause that a backend asked for, within reason.

@@ -7,9 +7,10 @@ use prost::Message as _;
 use tonic::Code;
 
 use crate::pipeline::export::{Failure, Retry};
+use crate::pipeline::exporter::otlp::secrets::Secrets;
 #[cfg(feature = "tls")]
 use crate::pipeline::exporter::otlp::verdict::tls_problem;
-use crate::pipeline::exporter::otlp::verdict::{Status, io_problem, pause, without};
+use crate::pipeline::exporter::otlp::verdict::{Status, io_problem, message, pause};
 
 /// Why an attempt failed.
 #[derive(Debug)]
@@ -36,11 +37,7 @@ impl Problem {
     }
 }
 
-pub(super) fn failure<'a>(
-    problem: &Problem,
-    endpoint: &str,
-    secrets: impl Iterator<Item = &'a str>,
-) -> Failure {
+pub(super) fn failure(problem: &Problem, endpoint: &str, secrets: &Secrets) -> Failure {
     let problem = match problem {
         Problem::Answer(status) => return refused(status, endpoint, secrets),
         Problem::Runtime(cause) => format!("cannot start a runtime ({cause}) for"),
@@ -51,11 +48,7 @@ pub(super) fn failure<'a>(
     Failure { message: format!("{problem} {endpoint}"), retry: Retry::Backoff }
 }
 
-fn refused<'a>(
-    status: &tonic::Status,
-    endpoint: &str,
-    secrets: impl Iterator<Item = &'a str>,
-) -> Failure {
+fn refused(status: &tonic::Status, endpoint: &str, secrets: &Secrets) -> Failure {
     let details = Status::decode(status.details()).unwrap_or_default();
     let retry = match (status.code(), details.retry_delay()) {
         (code, Some(asked)) if is_retryable(code) || code == Code::ResourceExhausted => {
@@ -65,10 +58,11 @@ fn refused<'a>(
         // exhausted without a word on when it will be recovered: it will not be
         _ => Retry::Never,
     };
-    let mut message = format!("{endpoint} answered {:?}", status.code());
-    if !status.message().is_empty() {
-        message = format!("{message}: {}", without(status.message(), secrets));
-    }
+    let said = format!("{endpoint} answered {:?}", status.code());
+    let message = match message(status.message(), secrets) {
+        Some(words) => format!("{said}: {words}"),
+        None => said,
+    };
     Failure { message, retry }
 }
 

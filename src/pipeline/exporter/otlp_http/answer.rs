@@ -10,39 +10,70 @@ use ureq::Body;
 
 use crate::error::redact_url;
 use crate::pipeline::export::{Failure, Receipt, Retry};
+use crate::pipeline::exporter::otlp::secrets::Secrets;
 #[cfg(feature = "tls")]
 use crate::pipeline::exporter::otlp::verdict::tls_problem;
 use crate::pipeline::exporter::otlp::verdict::{
-    Answer, Status, io_problem, pause, receipt, without,
+    Answer, Status, io_problem, message, pause, receipt,
 };
 
-/// The payload was taken, perhaps not all of it (OTLP specification, "Partial Success").
-pub(super) fn accepted(response: Response<Body>) -> Receipt {
-    #[cfg(feature = "otlp-json")]
-    if is(&response, "application/json") {
-        return json(response).map_or_else(Receipt::default, |answer| accepted_json(&answer));
+/// The backend says that it took the payload, perhaps not all of it (OTLP specification, "Partial
+/// Success").
+///
+/// # Errors
+///
+/// When it is no OTLP backend that says so, or what it says of the spans cannot be read.
+pub(super) fn accepted(
+    response: Response<Body>,
+    endpoint: &str,
+    secrets: &Secrets,
+) -> Result<Receipt, Failure> {
+    let (status, kind) = (response.status(), kind(&response));
+    // where the connection breaks amid the body, the status has arrived, and it is success
+    let body = body(response, LONGEST_ANSWER).unwrap_or_default();
+    if body.is_empty() {
+        return Ok(Receipt::default());
     }
-    // a body that is no answer of OTLP's says nothing about spans
-    let answer = body(response).and_then(|bytes| Answer::decode(&*bytes).ok());
-    receipt(answer.unwrap_or_default())
+    let answer = match kind.as_deref() {
+        Some(JSON) => json(&body, secrets),
+        _ => Answer::decode(&*body).ok().map(|answer| receipt(answer, secrets)),
+    };
+    let problem = match (answer, kind.as_deref()) {
+        (Some(receipt), _) => return Ok(receipt),
+        // the status is all that such a backend says of spans
+        (None, None) => return Ok(Receipt::default()),
+        (None, Some(kind @ (JSON | PROTOBUF))) => {
+            format!("{kind} that is no OTLP answer: what became of the spans is not known")
+        }
+        (None, Some(kind)) => {
+            let kind = secrets.out_of(kind, LONGEST_KIND);
+            format!("{kind}, which is no OTLP answer: is the path right?")
+        }
+    };
+    let message = format!("{endpoint} answered {} with {problem}", status.as_u16());
+    Err(Failure { message, retry: Retry::Never })
 }
 
 #[cfg(feature = "otlp-json")]
-fn accepted_json(answer: &serde_json::Value) -> Receipt {
+fn json(body: &[u8], secrets: &Secrets) -> Option<Receipt> {
+    let answer: serde_json::Value = serde_json::from_slice(body).ok()?;
     let success = &answer["partialSuccess"];
     // a 64-bit integer is a string in OTLP's JSON, and a number is to be understood too
     let rejected = &success["rejectedSpans"];
     let rejected = rejected.as_u64().or_else(|| rejected.as_str()?.parse().ok()).unwrap_or(0);
-    let message = success["errorMessage"].as_str().filter(|message| !message.is_empty());
-    Receipt { rejected, message: message.map(str::to_owned) }
+    let words = success["errorMessage"].as_str().and_then(|words| message(words, secrets));
+    Some(Receipt { rejected, message: words })
+}
+
+/// Nothing can read it.
+#[cfg(not(feature = "otlp-json"))]
+#[expect(clippy::unnecessary_wraps, reason = "as with the feature")]
+fn json(_body: &[u8], _secrets: &Secrets) -> Option<Receipt> {
+    Some(Receipt::default())
 }
 
 /// The backend answered, and not with success (OTLP specification, "Failures").
-pub(super) fn refused<'a>(
-    response: Response<Body>,
-    endpoint: &str,
-    secrets: impl Iterator<Item = &'a str>,
-) -> Failure {
+pub(super) fn refused(response: Response<Body>, endpoint: &str, secrets: &Secrets) -> Failure {
     let status = response.status();
     let retry = match status.as_u16() {
         429 | 502 | 503 | 504 => retry_after(response.headers()),
@@ -52,12 +83,13 @@ pub(super) fn refused<'a>(
     if status.is_redirection() {
         let target = response.headers().get(LOCATION).and_then(|target| target.to_str().ok());
         if let Some(target) = target {
-            message = format!("{message} to {}", redact_url(target));
+            let target = secrets.out_of(&redact_url(target), LONGEST_TARGET);
+            message = format!("{message} to {target}");
         }
         message.push_str("; redirects are not followed, set this endpoint instead");
     }
-    if let Some(words) = words(response) {
-        message = format!("{message}: {}", without(&words, secrets));
+    if let Some(words) = words(response, secrets) {
+        message = format!("{message}: {words}");
     }
     Failure { message, retry }
 }
@@ -91,37 +123,46 @@ fn retry_after(headers: &HeaderMap) -> Retry {
     asked.map_or(Retry::Backoff, pause)
 }
 
-/// The message of a `google.rpc.Status`, which is what OTLP backends explain themselves with.
-fn words(response: Response<Body>) -> Option<String> {
-    let message = if is(&response, "application/x-protobuf") {
-        Status::decode(&*body(response)?).ok()?.message
-    } else {
-        #[cfg(not(feature = "otlp-json"))]
-        return None;
+/// The message of a `google.rpc.Status`, which is what OTLP backends explain themselves with, or the
+/// plain text of what stands before them.
+fn words(response: Response<Body>, secrets: &Secrets) -> Option<String> {
+    let kind = kind(&response)?;
+    let body = || body(response, LONGEST_REFUSAL);
+    match kind.as_str() {
+        PROTOBUF => message(&Status::decode(&*body()?).ok()?.message, secrets),
         #[cfg(feature = "otlp-json")]
-        json(response)?["message"].as_str()?.to_owned()
-    };
-    Some(message).filter(|message| !message.is_empty())
-}
-
-fn is(response: &Response<Body>, kind: &str) -> bool {
-    let found = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-    found.is_some_and(|found| found.starts_with(kind))
-}
-
-#[cfg(feature = "otlp-json")]
-fn json(response: Response<Body>) -> Option<serde_json::Value> {
-    if is(&response, "application/json") {
-        serde_json::from_slice(&body(response)?).ok()
-    } else {
-        None
+        JSON => {
+            let status: serde_json::Value = serde_json::from_slice(&body()?).ok()?;
+            message(status["message"].as_str()?, secrets)
+        }
+        "text/plain" => {
+            let words = body()?;
+            let words = secrets.out_of(String::from_utf8_lossy(&words).trim(), LONGEST_TEXT);
+            Some(words).filter(|words| !words.is_empty())
+        }
+        _ => None,
     }
 }
 
-fn body(response: Response<Body>) -> Option<Vec<u8>> {
+/// The content type without its parameters.
+fn kind(response: &Response<Body>) -> Option<String> {
+    let kind = response.headers().get(CONTENT_TYPE)?.to_str().ok()?;
+    let kind = kind.split(';').next()?.trim();
+    Some(kind.to_ascii_lowercase()).filter(|kind| !kind.is_empty())
+}
+
+fn body(response: Response<Body>, longest: u64) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
-    response.into_body().into_reader().take(LONGEST_BODY).read_to_end(&mut bytes).ok()?;
+    response.into_body().into_reader().take(longest).read_to_end(&mut bytes).ok()?;
     Some(bytes)
 }
 
-const LONGEST_BODY: u64 = 64 << 10;
+const JSON: &str = "application/json";
+const PROTOBUF: &str = "application/x-protobuf";
+/// A partial success quotes as much as it likes, and is understood when it has come whole.
+const LONGEST_ANSWER: u64 = 4 << 20;
+const LONGEST_REFUSAL: u64 = 64 << 10;
+/// In characters, as messages show them.
+const LONGEST_TEXT: usize = 200;
+const LONGEST_TARGET: usize = 300;
+const LONGEST_KIND: usize = 100;
