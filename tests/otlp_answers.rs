@@ -13,7 +13,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceResponse,
 };
 use otel_setup::{DropReason, Exporter, LogFormat, OtlpExporter, Setup, Stack};
-use support::spans_in;
+use support::{Said, spans_in};
 
 fn stack(exporter: OtlpExporter) -> Stack {
     let setup = Setup::new("checkout").with_exporter(exporter).with_log_format(LogFormat::Off);
@@ -44,6 +44,25 @@ fn of(kind: &str) -> Reply {
 fn partial(message: String) -> Reply {
     let partial = ExportTracePartialSuccess { rejected_spans: 2, error_message: message };
     Reply::new(200).message(&ExportTraceServiceResponse { partial_success: Some(partial) })
+}
+
+#[test]
+fn a_warning_of_the_backend_was_not_told() {
+    let words = "attributes are deprecated".to_owned();
+    let partial = ExportTracePartialSuccess { rejected_spans: 0, error_message: words };
+    let answer = ExportTraceServiceResponse { partial_success: Some(partial) };
+    let collector = Collector::failing(Reply::new(200).message(&answer));
+    let said = Said::default();
+    let stack = Setup::new("checkout")
+        .with_exporter(plain(&collector.url()))
+        .with_log_format(LogFormat::Off)
+        .with_env(|_| None)
+        .with_diagnostics(said.sink())
+        .build()
+        .expect("the settings are right");
+    spans_in(&stack, 5);
+    stack.flush(PATIENCE).expect("all has arrived");
+    said.wait_for(&["otlp-http", "attributes are deprecated"]);
 }
 
 #[test]

@@ -79,7 +79,8 @@ impl Payload {
 pub(crate) struct Receipt {
     /// Spans that the backend refused (OTLP partial success).
     pub(crate) rejected: u64,
-    /// The backend's words, if it had any.
+    /// The backend's words, if it had any, or the exporter's own of what went wrong beside; a
+    /// warning where nothing was refused.
     pub(crate) message: Option<String>,
 }
 

@@ -73,6 +73,16 @@ impl Report {
         said.store(self.said, Relaxed);
     }
 
+    /// All has arrived, and there is something to be said of it (OTLP specification, "Partial
+    /// Success").
+    pub(crate) fn warns(&self, words: &str) {
+        self.diagnostics.say(
+            Severity::Warning,
+            "warning of a backend",
+            format_args!("{}: {words}", self.name),
+        );
+    }
+
     /// A batch arrived.
     pub(crate) fn exported(&mut self) {
         if std::mem::take(&mut self.retrying) && self.losing.is_none() {

@@ -335,6 +335,8 @@ impl Worker {
         if receipt.rejected > 0 {
             let words = receipt.message.unwrap_or_else(|| "the backend gave no reason".to_owned());
             *self.orders.trouble.lock() = Some(format!("rejected by the backend: {words}"));
+        } else if let Some(words) = receipt.message {
+            self.report.warns(&words);
         }
         self.report.exported();
         Outcome::Exported { rejected: receipt.rejected }
