@@ -23,9 +23,10 @@ use otel_setup::{Exporter, LogFormat, Setup};
 use support::{child, is_child, run};
 
 /// How a collector is dead, and bytes of the one attribute of each span.
-const CASES: [(&str, &str, usize); 4] = [
+const CASES: [(&str, &str, usize); 5] = [
     ("refuses, small spans", "refuses", 10),
     ("refuses, large spans", "refuses", 4_096),
+    ("refuses, huge spans", "refuses", 60_000),
     ("hangs, small spans", "hangs", 10),
     ("hangs, large spans", "hangs", 4_096),
 ];

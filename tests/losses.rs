@@ -1,5 +1,7 @@
 //! Losses that were not told, and ends that were not awaited.
 
+#![cfg(feature = "otlp-http")]
+
 #[path = "support/collector.rs"]
 mod collector;
 mod support;
