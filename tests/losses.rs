@@ -10,12 +10,9 @@ use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use collector::{Collector, Reply, dead_url};
-use opentelemetry::trace::{
-    Span as _, SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState,
-    Tracer as _, TracerProvider as _,
-};
-use opentelemetry::{Context, KeyValue};
+use collector::{Collector, Reply};
+use opentelemetry::KeyValue;
+use opentelemetry::trace::{Span as _, Tracer as _, TracerProvider as _};
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 use otel_setup::{BatchSettings, DropReason, Exporter, LogFormat, Setup, Stack};
@@ -166,33 +163,6 @@ fn a_second_shutdown_did_not_wait_for_the_first() {
         first.join().expect("no panic").ok();
         stack.shutdown(LONG).expect("it has ended");
     });
-}
-
-#[test]
-fn a_trace_state_took_no_memory() {
-    let said = Said::default();
-    let small = BatchSettings::new().with_max_queue_bytes(1 << 20).with_max_queue_size(1 << 20);
-    let stack = Setup::new("losses")
-        .with_exporter(Exporter::otlp().with_endpoint(dead_url()))
-        .with_log_format(LogFormat::Off)
-        .with_env(|_| None)
-        .with_diagnostics(said.sink())
-        .with_batch(small)
-        .build()
-        .expect("these settings are right");
-    let members: Vec<_> = (0..32).map(|n| format!("vendor{n}=value{n}")).collect();
-    let state: TraceState = members.join(",").parse().expect("it is valid");
-    let (trace, id) = (TraceId::from(5_u128), SpanId::from(7_u64));
-    let parent = SpanContext::new(trace, id, TraceFlags::SAMPLED, true, state);
-    let parent = Context::new().with_remote_span_context(parent);
-    let tracer = stack.tracer_provider().tracer("native");
-    for _ in 0..2_000 {
-        tracer.start_with_context("span", &parent).end();
-    }
-    let held = 2_000 - stack.stats().lost();
-    // more than 2 KiB each
-    assert!(held < 900, "{held} spans in 1 MiB and a batch");
-    let _ = stack.shutdown(Duration::ZERO);
 }
 
 #[test]

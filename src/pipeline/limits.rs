@@ -143,8 +143,7 @@ pub(crate) fn estimate(span: &SpanData) -> usize {
         if let Status::Error { description } = &span.status { description.len() } else { 0 };
     let own = size_of::<SpanData>() + span.name.len() + status + attributes(&span.attributes);
     let (events, links) = (&*span.events.events, &*span.links.links);
-    let own = if events.is_empty() && links.is_empty() { own } else { own + nested(events, links) };
-    own + states(span.span_context.trace_state())
+    if events.is_empty() && links.is_empty() { own } else { own + nested(events, links) }
 }
 
 // not given the span: one whose address gets around is copied more often on its way
