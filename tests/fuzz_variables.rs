@@ -31,7 +31,7 @@ fn headers(text: &str) -> Vec<(String, String)> {
         let Some((name, value)) = entry.trim().split_once('=') else { continue };
         let name = name.trim().to_ascii_lowercase();
         let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-        if name.is_empty() || !name.bytes().all(token) {
+        if name.is_empty() || !name.bytes().all(token) || OF_THE_EXPORTER.contains(&&*name) {
             continue;
         }
         let Some(value) = decoded(value.trim()) else { continue };
@@ -59,6 +59,7 @@ fn decoded(text: &str) -> Option<String> {
 fn list() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         4 => "[abAB-]{1,3}",
+        1 => prop_oneof![Just("te="), Just("Host="), Just("content-type=")].prop_map(str::to_owned),
         3 => Just("=".to_owned()),
         2 => Just(",".to_owned()),
         2 => "%[0-9a-fA-F]{2}",
@@ -176,5 +177,23 @@ static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
     assert!(names.len() > 35, "{names:?}");
     names
 });
+
+/// What says how the body or the connection is to be read (`Exporter::otlp`'s documentation).
+const OF_THE_EXPORTER: &[&str] = &[
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "grpc-accept-encoding",
+    "grpc-encoding",
+    "grpc-timeout",
+    "host",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
 
 const NOTHING: &str = "nothing that is in effect comes from it";

@@ -10,9 +10,12 @@ use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use collector::{Collector, Reply};
-use opentelemetry::KeyValue;
-use opentelemetry::trace::{Span as _, Tracer as _, TracerProvider as _};
+use collector::{Collector, Reply, dead_url};
+use opentelemetry::trace::{
+    Span as _, SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState,
+    Tracer as _, TracerProvider as _,
+};
+use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 use otel_setup::{BatchSettings, DropReason, Exporter, LogFormat, Setup, Stack};
@@ -163,6 +166,42 @@ fn a_second_shutdown_did_not_wait_for_the_first() {
         first.join().expect("no panic").ok();
         stack.shutdown(LONG).expect("it has ended");
     });
+}
+
+/// Of a native span, and of one of our own tracer's.
+#[test]
+fn a_trace_state_took_no_memory() {
+    for is_native in [true, false] {
+        let small = BatchSettings::new().with_max_queue_bytes(1 << 20).with_max_queue_size(1 << 20);
+        let stack = Setup::new("losses")
+            .with_exporter(Exporter::otlp().with_endpoint(dead_url()))
+            .with_log_format(LogFormat::Off)
+            .with_env(|_| None)
+            .with_diagnostics(|_, _| {})
+            .with_batch(small)
+            .build()
+            .expect("these settings are right");
+        let members: Vec<_> = (0..32).map(|n| format!("vendor{n}=value{n}")).collect();
+        let state: TraceState = members.join(",").parse().expect("it is valid");
+        let (trace, id) = (TraceId::from(5_u128), SpanId::from(7_u64));
+        let parent = SpanContext::new(trace, id, TraceFlags::SAMPLED, true, state);
+        let parent = Context::new().with_remote_span_context(parent);
+        let tracer = stack.tracer_provider().tracer("native");
+        tracing::dispatcher::with_default(stack.dispatch(), || {
+            for _ in 0..2_000 {
+                let _parent = parent.clone().attach();
+                if is_native {
+                    tracer.start("span").end();
+                } else {
+                    tracing::info_span!("span").in_scope(|| {});
+                }
+            }
+        });
+        let held = 2_000 - stack.stats().lost();
+        // more than 2 KiB each, in the queue and one batch
+        assert!(held < 1_300, "{held} spans, native: {is_native}");
+        let _ = stack.shutdown(Duration::ZERO);
+    }
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! Names that come from outside, as many as may be in use.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, PoisonError, RwLock};
 
 use http::uri::PathAndQuery;
+use parking_lot::RwLock;
 
 /// Names that have proven to be real, up to a bound: what strangers send must not make more.
 #[derive(Debug, Default)]
@@ -31,14 +32,14 @@ impl Names {
         if self.contains(name) {
             return true;
         }
-        let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
+        let mut names = self.names.write();
         let is_kept = names.contains(name) || (names.len() < MOST && names.insert(name.to_owned()));
         self.count.store(names.len(), Relaxed);
         is_kept
     }
 
     fn contains(&self, name: &str) -> bool {
-        self.names.read().unwrap_or_else(PoisonError::into_inner).contains(name)
+        self.names.read().contains(name)
     }
 }
 

@@ -213,14 +213,12 @@ impl Core {
     /// Somebody else is shutting down, or has.
     fn wait_for_end(&self, deadline: Instant, timeout: Duration) -> Result<(), Error> {
         let mut over = self.over.lock();
-        while !*over {
-            if self.is_over.wait_until(&mut over, deadline).timed_out() {
-                let left = self.lanes.iter().map(Lane::left).sum();
-                let operation = "shutdown";
-                return Err(Error::new(Kind::Timeout { operation, after: timeout, left }));
-            }
+        self.is_over.wait_while_until(&mut over, |over| !*over, deadline);
+        if *over {
+            return Ok(());
         }
-        Ok(())
+        let left = self.lanes.iter().map(Lane::left).sum();
+        Err(Error::new(Kind::Timeout { operation: "shutdown", after: timeout, left }))
     }
 
     fn losses_in_child(&self, operation: &'static str) -> Result<(), Error> {

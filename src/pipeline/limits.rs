@@ -136,7 +136,8 @@ fn shorten(value: &mut Value, longest: usize) {
     }
 }
 
-/// About how many bytes a span takes in memory. Cheap: no string is read, only measured.
+/// About how many bytes a span takes in memory, but for its own [trace state](of_state). Cheap: no
+/// string is read, only measured.
 #[inline]
 pub(crate) fn estimate(span: &SpanData) -> usize {
     let status =
@@ -157,17 +158,17 @@ fn of_event(event: &Event) -> usize {
 }
 
 fn of_link(link: &Link) -> usize {
-    size_of_val(link) + attributes(&link.attributes) + states(link.span_context.trace_state())
+    size_of_val(link) + attributes(&link.attributes) + of_state(link.span_context.trace_state())
 }
 
-/// Its members, which each span of a trace has a copy of.
+/// Whether there is something to [measure](of_state).
 #[inline]
-fn states(state: &TraceState) -> usize {
-    if *state == TraceState::NONE { 0 } else { members(state) }
+pub(crate) fn has_state(state: &TraceState) -> bool {
+    *state != TraceState::NONE
 }
 
-#[cold]
-fn members(state: &TraceState) -> usize {
+/// The members, which each span of a trace has a copy of.
+pub(crate) fn of_state(state: &TraceState) -> usize {
     let of = |(key, value): (&str, &str)| 2 * size_of::<String>() + key.len() + value.len();
     state.into_iter().map(of).sum()
 }

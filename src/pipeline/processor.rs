@@ -11,7 +11,7 @@ use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 
 use super::core::{Core, FORKED};
-use super::limits::{Limits, estimate};
+use super::limits::{Limits, estimate, has_state, of_state};
 use super::queue::Buffer;
 use crate::error::Error;
 use crate::tracer::SpanSink;
@@ -100,37 +100,32 @@ impl Processor {
         }
     }
 
+    /// Has this thread's buffer count something, or else the shared one.
     #[inline]
-    fn count_start(&self) {
+    fn count(&self, own: fn(&Buffer<SpanData>), shared: fn(&Buffer<SpanData>)) {
         match self.take() {
             Some(slot) => {
-                slot.buffer.start();
+                own(&slot.buffer);
                 Self::put_back(slot);
             }
-            None => self.shared.start_shared(),
+            None => shared(&self.shared),
         }
     }
 
-    /// An end that no exporter asks for.
-    fn count_end(&self) {
-        match self.take() {
-            Some(slot) => {
-                slot.buffer.end();
-                Self::put_back(slot);
-            }
-            None => self.shared.end_shared(),
-        }
-    }
-
-    /// A span that is too big. By value, as everything here: a span that nobody else has the
-    /// address of is copied once on its way.
+    /// A span that is too big, or with a trace state, which has to be read to be measured. By
+    /// value, as everything here: a span that nobody else has the address of is copied once on
+    /// its way.
     #[cold]
     #[inline(never)]
-    fn push_cut(&self, mut span: SpanData) {
-        // first what the other limits take: with them it may be small enough
-        self.limits.tidy(&mut span);
-        let bytes = estimate(&span);
-        let bytes = self.limits.cut(&mut span, bytes);
+    fn push_measured(&self, mut span: SpanData) {
+        let state = of_state(span.span_context.trace_state());
+        let mut bytes = estimate(&span) + state;
+        if bytes > self.limits.span_bytes {
+            // first what the other limits take: with them it may be small enough
+            self.limits.tidy(&mut span);
+            bytes = estimate(&span) + state;
+            bytes = self.limits.cut(&mut span, bytes);
+        }
         self.push(span, bytes);
     }
 
@@ -153,7 +148,7 @@ impl SpanSink for Processor {
         if self.core.is_forked() {
             self.core.start_in_child();
         } else {
-            self.count_start();
+            self.count(Buffer::start, Buffer::start_shared);
         }
     }
 
@@ -166,15 +161,16 @@ impl SpanSink for Processor {
             return self.drop_in_child();
         }
         if !self.core.has_exporters() {
-            return self.count_end();
+            // an end that nobody asks for
+            return self.count(Buffer::end, Buffer::end_shared);
         }
         // the system's clock may have been set back meanwhile
         if span.end_time < span.start_time {
             span.end_time = span.start_time;
         }
         let bytes = estimate(&span);
-        if bytes > self.limits.span_bytes {
-            self.push_cut(span);
+        if bytes > self.limits.span_bytes || has_state(span.span_context.trace_state()) {
+            self.push_measured(span);
         } else {
             self.push(span, bytes);
         }

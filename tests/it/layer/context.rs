@@ -5,15 +5,11 @@ use std::thread;
 use std::time::Duration;
 
 use opentelemetry::baggage::BaggageExt as _;
-use opentelemetry::trace::{Link, SpanKind, Tracer as _};
-use opentelemetry::trace::{
-    SpanId, TraceContextExt as _, TraceFlags, TraceId, TracerProvider as _,
-};
+use opentelemetry::trace::Tracer as _;
+use opentelemetry::trace::{SpanId, TraceContextExt as _, TraceFlags, TracerProvider as _};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::trace::{
-    SamplingDecision, SamplingResult, ShouldSample, Span as SdkSpan, SpanData, SpanProcessor,
-};
+use opentelemetry_sdk::trace::{Span as SdkSpan, SpanData, SpanProcessor};
 use otel_setup::{Sampler, Setup, Stack};
 use tracing::dispatcher::WeakDispatch;
 use tracing::span::{Attributes, Id};
@@ -81,37 +77,10 @@ fn a_child_of_an_unsampled_span_had_the_baggage_of_that_and_not_its_own() {
     assert!(spans(&seen).is_empty());
 }
 
-/// Drops the traces of requests.
-#[derive(Debug, Clone)]
-struct NoRequests;
-
-impl ShouldSample for NoRequests {
-    fn should_sample(
-        &self,
-        _: Option<&Context>,
-        _: TraceId,
-        name: &str,
-        _: &SpanKind,
-        _: &[KeyValue],
-        _: &[Link],
-    ) -> SamplingResult {
-        let is_request = name == "request";
-        SamplingResult {
-            decision: if is_request {
-                SamplingDecision::Drop
-            } else {
-                SamplingDecision::RecordAndSample
-            },
-            attributes: Vec::new(),
-            trace_state: opentelemetry::trace::TraceState::NONE,
-        }
-    }
-}
-
 /// What is exported of a trace that is not sampled, whatever the filter says meanwhile.
 fn exported(adjust: impl Fn(Setup) -> Setup, work: impl Fn(&Stack)) -> Vec<String> {
-    let (stack, seen) =
-        stack(|s| adjust(s.with_sampler(Sampler::parent_based(Sampler::custom(NoRequests)))));
+    let sampler = Sampler::parent_based(Sampler::rules().dropping("request"));
+    let (stack, seen) = stack(|s| adjust(s.with_sampler(sampler)));
     run(&stack, || work(&stack));
     spans(&seen).into_iter().map(|span| span.name.to_string()).collect()
 }

@@ -1,5 +1,6 @@
 //! User and password in an endpoint: they go into a header, over HTTP and gRPC alike.
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use http::{HeaderValue, Uri};
 use percent_encoding::percent_decode_str;
 
@@ -29,24 +30,11 @@ fn basic(userinfo: &str) -> Option<HeaderValue> {
     let mut pair: Vec<u8> = percent_decode_str(user).collect();
     pair.push(b':');
     pair.extend(percent_decode_str(password));
-    let mut value = HeaderValue::try_from(format!("Basic {}", base64(&pair))).ok()?;
+    let mut value =
+        HeaderValue::try_from(format!("Basic {}", BASE64_STANDARD.encode(&pair))).ok()?;
     value.set_sensitive(true);
     Some(value)
 }
-
-/// RFC 4648, section 4.
-fn base64(bytes: &[u8]) -> String {
-    let digits = bytes.chunks(3).flat_map(|chunk| {
-        let group = chunk.iter().fold(0, |group, byte| group << 8 | usize::from(*byte));
-        let group = group << (8 * (3 - chunk.len()));
-        [18, 12, 6, 0].into_iter().enumerate().map(move |(n, shift)| {
-            if n <= chunk.len() { char::from(DIGITS[group >> shift & 63]) } else { '=' }
-        })
-    });
-    digits.collect()
-}
-
-const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 #[cfg(test)]
 mod tests {
