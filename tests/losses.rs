@@ -155,7 +155,6 @@ fn a_second_shutdown_did_not_wait_for_the_first() {
     end(&stack, 3);
     std::thread::scope(|scope| {
         let first = scope.spawn(|| stack.shutdown(LONG));
-        // until the first has begun, a flush still has its turn
         // until it has begun, spans are taken
         while stack.stats().exporters[0].dropped.by(DropReason::AfterShutdown) == 0 {
             end(&stack, 1);
@@ -202,6 +201,29 @@ fn a_trace_state_took_no_memory() {
         assert!(held < 1_300, "{held} spans, native: {is_native}");
         let _ = stack.shutdown(Duration::ZERO);
     }
+}
+
+#[test]
+fn what_was_lost_while_an_exporter_did_not_return_was_said_at_shutdown_only() {
+    let (exporter, held) = Waits::at("export");
+    let said = Said::default();
+    let short = ("OTEL_BSP_EXPORT_TIMEOUT", "100");
+    let queue = ("OTEL_BSP_MAX_QUEUE_SIZE", "10");
+    let stack = stack(Exporter::custom(exporter), &said, &[SOON, short, queue]);
+    end(&stack, 5);
+    said.wait_for(&["Waits", "as long as there is room", "has not returned for"]);
+    end(&stack, 100);
+    said.wait_for(&["Waits", "losing spans", "queue full", "has not returned for"]);
+    assert!(stack.flush(SHORT).expect_err("it has not returned").is_timeout());
+    drop(held);
+    // then it goes on
+    let _ = stack.flush(LONG);
+    end(&stack, 5);
+    stack.flush(LONG).expect("it returns now");
+    let stats = stack.stats();
+    let account = &stats.exporters[0];
+    assert!(account.exported >= 15, "{stats}");
+    assert_eq!(account.exported + account.dropped.by(DropReason::QueueFull), 110, "{stats}");
 }
 
 #[test]

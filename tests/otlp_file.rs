@@ -166,6 +166,26 @@ fn a_link_to_what_is_no_file_was_renamed() {
     assert_eq!(directory.files().len(), 1);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_link_to_a_file_was_renamed_in_place_of_the_file() {
+    let directory = Directory::new();
+    let place = directory.0.join("elsewhere");
+    fs::create_dir(&place).expect("it can be made");
+    // it need not be there yet
+    std::os::unix::fs::symlink("elsewhere/target", directory.file()).expect("the name is free");
+    let stack = stack(Exporter::file(directory.file()).with_max_bytes(1).with_max_files(3));
+    for n in 1..=4 {
+        exports(&stack, n);
+    }
+    for (name, n) in [("target", 4), ("target.1", 3), ("target.2", 2)] {
+        assert_eq!(lines(&place.join(name)), [n], "{name}");
+    }
+    assert!(directory.file().is_symlink());
+    assert_eq!(fs::read_dir(&place).expect("it is there").count(), 3);
+    assert_eq!(directory.files().len(), 2);
+}
+
 #[test]
 fn a_line_that_a_killed_process_left_unfinished_spoils_no_other() {
     let directory = Directory::new();

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::mpsc;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use opentelemetry_sdk::Resource;
@@ -12,12 +11,15 @@ use opentelemetry_sdk::trace::SpanData;
 use parking_lot::{Condvar, Mutex};
 
 use super::fork;
+use super::lane::Lane;
 use super::ledger::{Account, DropReason, Stats};
 use super::limits::Limits;
+use super::orders::Orders;
 use super::queue::{Buffer, Exchange, Inlet};
 use super::report::Report;
 use super::retry::after;
-use super::worker::{Flushed, Orders, Worker};
+use super::watch::{Watch, Watched};
+use super::worker::Worker;
 use super::{BatchConfig, Destination};
 use crate::diagnostics::Diagnostics;
 use crate::error::{Error, Kind};
@@ -28,6 +30,7 @@ pub(crate) struct Core {
     pub(crate) id: u64,
     pub(crate) exchange: Arc<Exchange<SpanData>>,
     lanes: Vec<Lane>,
+    watch: Mutex<Option<Watch>>,
     closed: AtomicBool,
     /// Whether the shutdown has come to its end, for those who wait for it.
     over: Mutex<bool>,
@@ -47,24 +50,6 @@ struct Forked {
     reported: AtomicU64,
 }
 
-/// One exporter: its queue, its worker, its account.
-#[derive(Debug)]
-struct Lane {
-    name: String,
-    inlet: Arc<Inlet<SpanData>>,
-    orders: Arc<Orders>,
-    thread: Mutex<Option<Thread>>,
-    /// Losses that a flush has already reported.
-    reported: AtomicU64,
-}
-
-#[derive(Debug)]
-struct Thread {
-    handle: JoinHandle<()>,
-    /// Disconnects when the thread is done.
-    done: mpsc::Receiver<()>,
-}
-
 impl Core {
     pub(crate) fn start(
         destinations: Vec<Destination>,
@@ -81,16 +66,21 @@ impl Core {
             id: NEXT_ID.fetch_add(1, Relaxed),
             exchange: exchange.clone(),
             lanes: Vec::new(),
+            watch: Mutex::new(None),
             closed: AtomicBool::new(false),
             over: Mutex::new(false),
             is_over: Condvar::new(),
             generation: fork::generation(),
             forked: Forked::default(),
         };
+        let mut watched = Vec::new();
         for ((destination, inlet), outlet) in destinations.into_iter().zip(inlets).zip(outlets) {
             let pace = config.pace(&destination);
             let exporter = destination.exporter;
+            let heeds_deadlines = exporter.heeds_deadlines();
             let (name, orders) = (exporter.name().to_owned(), Arc::<Orders>::default());
+            let report = Report::new(diagnostics.clone(), name.clone());
+            let report = Arc::new(Mutex::new(report));
             let worker = Worker {
                 pace,
                 exporter,
@@ -98,14 +88,18 @@ impl Core {
                 exchange: exchange.clone(),
                 orders: orders.clone(),
                 limits: limits.clone(),
-                report: Report::new(diagnostics.clone(), name.clone()),
+                report: report.clone(),
                 rest: Vec::new(),
                 asked_to_wait: None,
             };
-            let thread = spawn(&name, worker).inspect_err(|_| core.end_workers(Instant::now()))?;
-            let thread = Mutex::new(Some(thread));
-            core.lanes.push(Lane { name, inlet, orders, thread, reported: AtomicU64::new(0) });
+            let lane = Lane::start(name, inlet.clone(), orders.clone(), worker);
+            core.lanes.push(lane.inspect_err(|_| core.end_workers(Instant::now()))?);
+            if !heeds_deadlines {
+                watched.push(Watched { inlet, orders, report, patience: pace.export_timeout });
+            }
         }
+        let watch = Watch::start(watched).inspect_err(|_| core.end_workers(Instant::now()))?;
+        core.watch = Mutex::new(watch);
         Ok(Arc::new(core))
     }
 
@@ -193,6 +187,7 @@ impl Core {
         self.exchange.close(DropReason::AfterShutdown);
         self.end_workers(deadline);
         let ends: Vec<_> = self.lanes.iter().map(|lane| lane.end(deadline)).collect();
+        self.watch.lock().take();
         let left = ends.iter().map(|end| end.left).sum();
         if left > 0 || ends.iter().any(|end| !end.in_time) {
             let operation = "shutdown";
@@ -300,14 +295,6 @@ fn failures(operation: &'static str, problems: &[String]) -> Result<(), Error> {
     Err(Error::new(Kind::Failed { operation, cause: problems.join("; ") }))
 }
 
-/// How a lane has ended.
-struct End {
-    /// Spans that are left behind.
-    left: u64,
-    /// The thread has, and the exporter with it.
-    in_time: bool,
-}
-
 /// The one shutdown that there is has come to its end, however it went.
 struct Over<'a>(&'a Core);
 
@@ -316,60 +303,6 @@ impl Drop for Over<'_> {
         *self.0.over.lock() = true;
         self.0.is_over.notify_all();
     }
-}
-
-impl Lane {
-    fn said(&self, words: &str) -> String {
-        format!("{}: {words}", self.name)
-    }
-
-    /// Spans that are offered and not settled.
-    fn left(&self) -> u64 {
-        let account = &self.inlet.account;
-        account.offered().saturating_sub(account.settled())
-    }
-
-    fn ask_flush(&self) -> mpsc::Receiver<Flushed> {
-        let wait = self.orders.flush();
-        self.inlet.ring();
-        wait
-    }
-
-    /// Waits for the thread until `deadline`.
-    fn end(&self, deadline: Instant) -> End {
-        let mut in_time = true;
-        if let Some(Thread { handle, done }) = self.thread.lock().take() {
-            let left = deadline.saturating_duration_since(Instant::now());
-            in_time = done.recv_timeout(left) == Err(mpsc::RecvTimeoutError::Disconnected);
-            if in_time {
-                // a panic of the worker itself: what it held is counted below
-                let _ = handle.join();
-            }
-        }
-        End { left: self.inlet.account.abandon(), in_time }
-    }
-
-    fn cause(&self) -> String {
-        let dropped = self.inlet.account.dropped();
-        let trouble = self.orders.trouble.lock();
-        let words = trouble.as_deref().unwrap_or("no export has failed");
-        format!("{}: {dropped}: {words}", self.name)
-    }
-}
-
-fn spawn(name: &str, worker: Worker) -> Result<Thread, Error> {
-    let (sender, done) = mpsc::channel();
-    let handle = std::thread::Builder::new()
-        .name(format!("otel-{name}"))
-        .spawn(move || {
-            worker.run();
-            // when all of it is gone, the exporter's own end included
-            drop(sender);
-        })
-        .map_err(|error| {
-            Error::new(Kind::System { what: "start the export thread", cause: error.to_string() })
-        })?;
-    Ok(Thread { handle, done })
 }
 
 pub(crate) const FORKED: &str = "this process is a fork of the one that tracing was set up in, and \

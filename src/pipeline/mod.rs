@@ -6,20 +6,24 @@ mod exporter;
 mod foreign;
 mod fork;
 mod ids;
+mod lane;
 mod ledger;
 mod limits;
+mod orders;
 mod processor;
 mod queue;
 mod report;
 mod resource;
 mod retry;
 mod sampler;
+mod watch;
 mod worker;
 
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use opentelemetry::InstrumentationScope;
@@ -258,6 +262,12 @@ impl BatchConfig {
     fn batch_items(&self) -> usize {
         self.max_export_batch_size.clamp(1, self.max_queue_size.max(1))
     }
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Error> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(run).map_err(|error| {
+        Error::new(Kind::System { what: "start the export thread", cause: error.to_string() })
+    })
 }
 
 const MOST_CHUNK_ITEMS: usize = 32;

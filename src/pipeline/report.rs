@@ -46,6 +46,18 @@ impl Report {
         }
     }
 
+    /// The exporter keeps the worker.
+    pub(crate) fn hangs(&mut self, trouble: &str) {
+        if !self.retrying && self.losing.is_none() {
+            self.retrying = true;
+            let name = &self.name;
+            self.diagnostics.say_once(
+                Severity::Warning,
+                format_args!("{name}: spans are kept as long as there is room: {trouble}"),
+            );
+        }
+    }
+
     /// Looks at the account after each batch and on schedule. `said` is told how far it has spoken.
     pub(crate) fn look(&mut self, account: &Account, trouble: Option<&str>, said: &AtomicU64) {
         let (lost, now) = (account.lost(), Instant::now());

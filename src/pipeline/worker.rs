@@ -1,80 +1,19 @@
 //! The thread of one exporter: drains its queue, makes batches, sends them, tries again.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use opentelemetry::Context;
-use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SpanData;
 use parking_lot::Mutex;
 
 use super::export::{BlockingExporter, Failure, Payload, Receipt, Retry, Settled};
 use super::ledger::{DropReason, Outcome};
 use super::limits::Limits;
+use super::orders::{Flushed, Order, Orders};
 use super::queue::{Exchange, Outlet};
 use super::report::Report;
 use super::retry::{Backoff, after};
-
-/// What others want of a worker. The worker's bell is rung after a change.
-#[derive(Debug, Default)]
-pub(crate) struct Orders {
-    state: Mutex<State>,
-    /// What went wrong last, in words.
-    pub(crate) trouble: Mutex<Option<String>>,
-    /// Losses that have been said.
-    pub(crate) told: AtomicU64,
-}
-
-/// What went wrong in the exporter's own flush, in words.
-pub(crate) type Flushed = Option<String>;
-
-#[derive(Debug, Default)]
-struct State {
-    resource: Option<Resource>,
-    flushes: Vec<mpsc::Sender<Flushed>>,
-    /// How many flushes were ever asked for: a new one cuts a backoff short.
-    flushes_asked: u64,
-    shutdown: Option<Instant>,
-    /// The worker is gone: whoever waits, waits for nothing.
-    ended: bool,
-    /// What went wrong in the exporter's own shutdown, in words.
-    failed: Option<String>,
-}
-
-impl Orders {
-    pub(crate) fn set_resource(&self, resource: Resource) {
-        self.state.lock().resource = Some(resource);
-    }
-
-    /// The answer comes when all that is queued now has been settled.
-    pub(crate) fn flush(&self) -> mpsc::Receiver<Flushed> {
-        let (done, wait) = mpsc::channel();
-        let mut state = self.state.lock();
-        if !state.ended {
-            state.flushes.push(done);
-            state.flushes_asked += 1;
-        }
-        wait
-    }
-
-    /// What went wrong in the exporter's shutdown.
-    pub(crate) fn failed(&self) -> Option<String> {
-        self.state.lock().failed.take()
-    }
-
-    fn end(&self) {
-        let mut state = self.state.lock();
-        state.ended = true;
-        state.flushes.clear();
-    }
-
-    /// The worker ends by `deadline`, or as soon as its exporter lets it.
-    pub(crate) fn shutdown(&self, deadline: Instant) {
-        self.state.lock().shutdown.get_or_insert(deadline);
-    }
-}
 
 /// How a worker batches and how long it tries.
 #[derive(Debug, Clone, Copy)]
@@ -92,7 +31,8 @@ pub(crate) struct Worker {
     pub(crate) orders: Arc<Orders>,
     pub(crate) pace: Pace,
     pub(crate) limits: Limits,
-    pub(crate) report: Report,
+    /// Shared with who [speaks](super::watch) for a worker that cannot.
+    pub(crate) report: Arc<Mutex<Report>>,
     /// Drained from the queue, too many for the batch that was being made.
     pub(crate) rest: Vec<SpanData>,
     /// The backend does not want to hear of us before then.
@@ -106,9 +46,7 @@ enum Wake {
     Batch,
     /// The schedule says so.
     Tick,
-    /// Someone waits for the queue to be empty.
-    Flush(Vec<mpsc::Sender<Flushed>>),
-    Shutdown(Instant),
+    Order(Order),
 }
 
 impl Worker {
@@ -135,7 +73,7 @@ impl Worker {
                         Ok(())
                     });
                 }
-                Wake::Flush(waiting) => {
+                Wake::Order(Order::Flush(waiting)) => {
                     self.export_queued(None);
                     let trouble = self.flush_exporter();
                     self.report();
@@ -144,7 +82,7 @@ impl Worker {
                         let _ = done.send(trouble.clone());
                     }
                 }
-                Wake::Shutdown(deadline) => return self.shut_down(deadline),
+                Wake::Order(Order::Shutdown(deadline)) => return self.shut_down(deadline),
             }
             self.report();
         }
@@ -153,14 +91,9 @@ impl Worker {
     fn wait(&self, tick: Instant) -> Wake {
         loop {
             self.outlet.bell().listen();
-            let mut state = self.orders.state.lock();
-            if let Some(deadline) = state.shutdown {
-                return Wake::Shutdown(deadline);
+            if let Some(order) = self.orders.next() {
+                return Wake::Order(order);
             }
-            if !state.flushes.is_empty() {
-                return Wake::Flush(std::mem::take(&mut state.flushes));
-            }
-            drop(state);
             let left = tick.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Wake::Tick;
@@ -173,8 +106,7 @@ impl Worker {
     }
 
     fn take_resource(&mut self) {
-        let resource = self.orders.state.lock().resource.take();
-        if let Some(resource) = resource {
+        if let Some(resource) = self.orders.take_resource() {
             self.note(|exporter| {
                 exporter.set_resource(&resource);
                 Ok(())
@@ -228,7 +160,7 @@ impl Worker {
 
     fn export(&mut self, batch: Vec<SpanData>, shutdown: Option<Instant>) {
         let n = batch.len() as u64;
-        let outcome = match guarded(|| self.exporter.encode(batch)) {
+        let outcome = match self.call(|exporter| exporter.encode(batch)) {
             Ok(Ok(payload)) => self.send(payload, shutdown),
             Ok(Err(failure)) => self.failed(DropReason::EncodeFailed, failure.message),
             Err(panic) => self.failed(DropReason::ExporterPanic, panic),
@@ -255,7 +187,11 @@ impl Worker {
             self.settle_held();
         }
         let trouble = self.orders.trouble.lock();
-        self.report.look(&self.outlet.inlet().account, trouble.as_deref(), &self.orders.told);
+        self.report.lock().look(
+            &self.outlet.inlet().account,
+            trouble.as_deref(),
+            &self.orders.told,
+        );
     }
 
     /// Sends one payload as often as it takes and as long as it may take.
@@ -270,7 +206,7 @@ impl Worker {
         let mut give_up = after(Instant::now(), self.pace.export_timeout);
         loop {
             let deadline = self.shutdown_deadline(shutdown).map_or(give_up, |d| d.min(give_up));
-            let failure = match guarded(|| self.exporter.send(&mut payload, deadline)) {
+            let failure = match self.call(|exporter| exporter.send(&mut payload, deadline)) {
                 Ok(Ok(receipt)) => return self.accepted(receipt),
                 Ok(Err(failure)) => failure,
                 Err(panic) => return self.failed(DropReason::ExporterPanic, panic),
@@ -287,7 +223,7 @@ impl Worker {
                 }
             };
             *self.orders.trouble.lock() = Some(message.clone());
-            self.report.retries(&message);
+            self.report.lock().retries(&message);
             self.report();
             let until = after(Instant::now(), pause);
             if until >= give_up {
@@ -305,14 +241,14 @@ impl Worker {
     /// Sleeps between two attempts. A flush or a shutdown may cut it short; false if shutdown's
     /// time does not reach until the next attempt.
     fn sleep(&mut self, until: Instant, heeds_flush: bool, shutdown: Option<Instant>) -> bool {
-        let asked_before = self.orders.state.lock().flushes_asked;
+        let asked_before = self.orders.flushes_asked();
         loop {
             self.outlet.bell().listen();
             let now = Instant::now();
             if now >= until {
                 return true;
             }
-            let asked = self.orders.state.lock().flushes_asked;
+            let asked = self.orders.flushes_asked();
             if heeds_flush && asked != asked_before {
                 return true;
             }
@@ -328,7 +264,7 @@ impl Worker {
     }
 
     fn shutdown_deadline(&self, known: Option<Instant>) -> Option<Instant> {
-        known.or_else(|| self.orders.state.lock().shutdown)
+        known.or_else(|| self.orders.shutdown_deadline())
     }
 
     fn accepted(&mut self, receipt: Receipt) -> Outcome {
@@ -336,9 +272,9 @@ impl Worker {
             let words = receipt.message.unwrap_or_else(|| "the backend gave no reason".to_owned());
             *self.orders.trouble.lock() = Some(format!("rejected by the backend: {words}"));
         } else if let Some(words) = receipt.message {
-            self.report.warns(&words);
+            self.report.lock().warns(&words);
         }
-        self.report.exported();
+        self.report.lock().exported();
         Outcome::Exported { rejected: receipt.rejected }
     }
 
@@ -357,8 +293,15 @@ impl Worker {
             self.export_queued(Some(deadline));
         }
         let failed = self.note(|exporter| exporter.shutdown(deadline));
-        self.orders.state.lock().failed = failed;
+        self.orders.end_failed(failed);
         self.report();
+    }
+
+    /// Runs a piece of the exporter; a panic becomes words.
+    fn call<R>(&mut self, call: impl FnOnce(&mut dyn BlockingExporter) -> R) -> Result<R, String> {
+        let _call = self.orders.begin_call();
+        crate::guarded::guarded(|| call(&mut *self.exporter))
+            .map_err(|words| format!("the exporter panicked: {words}"))
     }
 
     /// What went wrong, which is the last trouble then.
@@ -366,7 +309,7 @@ impl Worker {
         &mut self,
         call: impl FnOnce(&mut dyn BlockingExporter) -> Result<(), Failure>,
     ) -> Option<String> {
-        let trouble = match guarded(|| call(&mut *self.exporter)) {
+        let trouble = match self.call(call) {
             Ok(Ok(())) => return None,
             Ok(Err(failure)) => failure.message,
             Err(panic) => panic,
@@ -383,11 +326,6 @@ impl Drop for Ended {
     fn drop(&mut self) {
         self.0.end();
     }
-}
-
-/// Runs a piece of the exporter; a panic becomes words.
-fn guarded<R>(call: impl FnOnce() -> R) -> Result<R, String> {
-    crate::guarded::guarded(call).map_err(|words| format!("the exporter panicked: {words}"))
 }
 
 /// By estimate, of the spans in one batch, whatever their number: it is held beside the queue, and once

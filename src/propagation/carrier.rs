@@ -46,10 +46,10 @@ impl Extractor for HeaderExtractor<'_> {
 
 /// Writes a context into HTTP headers, in place of what an earlier hop may have left there.
 ///
-/// What cannot be a header (of a propagator that is not ours, say), or does not fit, is left out. A new `traceparent`
-/// removes an old `tracestate`, which belongs to the old one. Of the rest, an injector does not know
-/// whether something will take its place: to send on a request that came from somebody else, use
-/// [`inject_headers`], which leaves nothing of his.
+/// What cannot be a header (of a propagator that is not ours, say), or does not fit, is left out. A
+/// new `traceparent` removes an old `tracestate`, which belongs to the old one. Of the rest, an
+/// injector does not know whether something will take its place: to send on a request that came
+/// from somebody else, use [`inject_headers`], which leaves nothing of his.
 #[derive(Debug)]
 pub struct HeaderInjector<'a>(pub &'a mut HeaderMap);
 

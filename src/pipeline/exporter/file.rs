@@ -19,7 +19,7 @@ use crate::pipeline::export::{BlockingExporter, Failure, Payload, Receipt, Retry
 /// [`with_max_bytes`](Self::with_max_bytes), the file is renamed to `….1`, `….1` to `….2` and so on.
 /// A line is never split, and one that could not be written whole is taken back. What is written
 /// survives the process, not a loss of power. One process writes a file; it must not be rotated by
-/// others. What is no regular file (a device, a pipe, `/dev/stdout`) is written to and never renamed,
+/// others. Behind a symbolic link it is the file that is renamed, where it is. What is no regular file (a device, a pipe, `/dev/stdout`) is written to and never renamed,
 /// and a file that cannot be renamed grows on.
 ///
 /// A full disk is waited for as a dead backend is; a path that cannot be written loses its batch,
@@ -94,7 +94,8 @@ impl JsonLinesExporter {
         if file.rotates && file.len > 0 && file.len.saturating_add(line.len() as u64) > *max_bytes {
             drop(file);
             // a file that is too large is better than spans that are lost
-            trouble = rotate(path, *max_files).err();
+            let place = fs::canonicalize(path);
+            trouble = unless_gone(place.and_then(|file| rotate(&file, *max_files))).err();
             file = Lines::open(path)?;
         }
         file.append(line)?;
@@ -210,7 +211,7 @@ fn is_descriptor(path: &Path) -> bool {
     false
 }
 
-/// Makes way for a new file at `path`, and keeps no more than `max_files - 1` old ones. It moves the
+/// Makes way for a new file at `path`, which is no link, and keeps no more than `max_files - 1` old ones. It moves the
 /// files that are there, up to the first gap, however many there may be.
 fn rotate(path: &Path, max_files: usize) -> io::Result<()> {
     if max_files == 1 {
