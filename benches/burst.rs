@@ -2,21 +2,27 @@
 //!
 //! `cargo bench --bench burst` sends bursts of two threads at full speed, and prints the share that
 //! is dropped beside the most that the heap has grown, counted by the allocator: from before the
-//! pipeline is made until the burst has been exported. The bound in bytes of ours is such that the
-//! heap grows as much as it did with the other's queue, so both are compared at the same memory. What is dropped is seen in
-//! bursts of their own, in which the allocator counts nothing (three threads that count in one place
-//! wait for each other more than for anything that is measured), and the rows take turns.
+//! pipeline is made until the burst has been exported. Ours has a bound in bytes with which the heap
+//! grows as much as with the other's queue, so all are compared at the same memory; so has *bare*,
+//! which does nothing but hand the spans to a thread that frees them.
+//!
+//! What is dropped is seen in bursts of their own, in which the allocator counts nothing (three
+//! threads that count in one place wait for each other more than for anything that is measured), and
+//! the rows take turns.
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::RefCell;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
-use opentelemetry::KeyValue;
 use opentelemetry::trace::{Tracer as _, TracerProvider as _};
+use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{
-    BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider, SpanData, SpanExporter,
+    BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider, Span, SpanData, SpanExporter,
+    SpanProcessor,
 };
 use otel_setup::{BatchSettings, Exporter, LogFormat, Setup};
 
@@ -24,6 +30,7 @@ fn main() -> ExitCode {
     if !std::env::args().any(|argument| argument == "--bench") {
         burst(&stock(2_048), 100);
         burst(&ours(1 << 20), 100);
+        burst(&bare(1 << 20), 100);
         return ExitCode::SUCCESS;
     }
     println!(
@@ -34,16 +41,11 @@ fn main() -> ExitCode {
     let mut rows: Vec<Row> = Vec::new();
     for queue in [2_048, 16_384] {
         let theirs = Row::new(format!("stock, {queue} spans"), move || stock(queue));
-        // what is beside the queue in ours is not known before: buffers of threads, the batch
-        // that is being exported
-        let mut bytes = theirs.heap[1];
-        for _ in 0..FITTINGS {
-            let took = heap(&|| ours(bytes.cast_unsigned()), BURSTS[1]);
-            bytes = (bytes + theirs.heap[1] - took).max(64 << 10);
-        }
-        let name = format!("ours, {} KiB", bytes >> 10);
-        let same = Row::new(name, move || ours(bytes.cast_unsigned()));
-        rows.extend([theirs, same]);
+        let bytes = fitted(ours, theirs.heap[1]);
+        let same = Row::new(format!("ours, {} KiB", bytes >> 10), move || ours(bytes));
+        let bytes = fitted(bare, theirs.heap[1]);
+        let least = Row::new(format!("bare, {} KiB", bytes >> 10), move || bare(bytes));
+        rows.extend([theirs, same, least]);
     }
     rows.push(Row::new("ours, its defaults".to_owned(), || ours(32 << 20)));
     for _ in 0..ROUNDS {
@@ -54,8 +56,9 @@ fn main() -> ExitCode {
         }
     }
     let said: Vec<_> = rows.iter_mut().map(Row::say).collect();
-    for pair in said[..4].chunks(2) {
-        println!("at the same memory ours drops {:.2} of what stock does", pair[1] / pair[0]);
+    for row in said[..6].chunks(3) {
+        let [ours, bare] = [row[1] / row[0], row[2] / row[0]];
+        println!("at the same memory ours drops {ours:.2} of what stock does, bare {bare:.2}");
     }
     ExitCode::SUCCESS
 }
@@ -90,6 +93,17 @@ impl Row {
     }
 }
 
+/// With which bound in bytes the heap grows by `most`. What is beside the queue is not known before:
+/// buffers of threads, the batch that is being exported.
+fn fitted(start: fn(usize) -> Pipeline, most: isize) -> usize {
+    let mut bytes = most;
+    for _ in 0..FITTINGS {
+        let took = heap(&|| start(bytes.cast_unsigned()), BURSTS[1]);
+        bytes = (bytes + most - took).max(64 << 10);
+    }
+    bytes.cast_unsigned()
+}
+
 /// A pipeline that counts what it exports.
 struct Pipeline {
     provider: SdkTracerProvider,
@@ -120,6 +134,102 @@ fn ours(bytes: usize) -> Pipeline {
         .build()
         .expect("these settings are right");
     Pipeline { provider: stack.tracer_provider(), exported, _ours: Some(stack) }
+}
+
+/// Nothing but what hands spans to another thread, which counts and frees them: no books, no
+/// batches, no limits. What it drops, no pipeline could keep.
+fn bare(bytes: usize) -> Pipeline {
+    let exported = Arc::<AtomicU64>::default();
+    let (sender, receiver) = mpsc::channel::<Ended>();
+    let queued = Arc::<AtomicUsize>::default();
+    let (counted, taken) = (exported.clone(), queued.clone());
+    std::thread::spawn(move || {
+        for ended in receiver {
+            match ended {
+                Ended::Spans(spans) => {
+                    taken.fetch_sub(spans.len(), Relaxed);
+                    counted.fetch_add(spans.len() as u64, Relaxed);
+                }
+                Ended::Flush(done) => done.send(()).expect("it is waited for"),
+            }
+        }
+    });
+    let processor = Bare { sender, queued, most: bytes / SPAN };
+    let provider = SdkTracerProvider::builder().with_span_processor(processor).build();
+    Pipeline { provider, exported, _ours: None }
+}
+
+enum Ended {
+    Spans(Vec<SpanData>),
+    Flush(mpsc::Sender<()>),
+}
+
+#[derive(Debug)]
+struct Bare {
+    sender: mpsc::Sender<Ended>,
+    queued: Arc<AtomicUsize>,
+    /// Spans.
+    most: usize,
+}
+
+/// What a thread has ended, and where it goes when the thread is done.
+struct Chunk {
+    spans: Vec<SpanData>,
+    sender: mpsc::Sender<Ended>,
+    queued: Arc<AtomicUsize>,
+    most: usize,
+}
+
+thread_local! {
+    static CHUNK: RefCell<Option<Chunk>> = const { RefCell::new(None) };
+}
+
+impl SpanProcessor for Bare {
+    fn on_start(&self, _: &mut Span, _: &Context) {}
+
+    fn on_end(&self, span: SpanData) {
+        CHUNK.with_borrow_mut(|chunk| {
+            let chunk = chunk.get_or_insert_with(|| Chunk {
+                spans: Vec::with_capacity(CHUNK_ITEMS),
+                sender: self.sender.clone(),
+                queued: self.queued.clone(),
+                most: self.most,
+            });
+            chunk.spans.push(span);
+            if chunk.spans.len() == CHUNK_ITEMS {
+                chunk.send();
+            }
+        });
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        let (done, wait) = mpsc::channel();
+        self.sender.send(Ended::Flush(done)).expect("it receives");
+        wait.recv().expect("it answers");
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        Ok(())
+    }
+}
+
+impl Chunk {
+    fn send(&mut self) {
+        let spans = std::mem::replace(&mut self.spans, Vec::with_capacity(CHUNK_ITEMS));
+        let n = spans.len();
+        if self.queued.fetch_add(n, Relaxed) + n > self.most {
+            self.queued.fetch_sub(n, Relaxed);
+            return;
+        }
+        self.sender.send(Ended::Spans(spans)).expect("it receives");
+    }
+}
+
+impl Drop for Chunk {
+    fn drop(&mut self) {
+        self.send();
+    }
 }
 
 /// Counts spans and frees them.
@@ -211,5 +321,8 @@ const BURSTS: [u64; 2] = [16_000, 400_000];
 const ROUNDS: usize = 15;
 const HEAP_ROUNDS: usize = 5;
 const TEXT: usize = 200;
+const CHUNK_ITEMS: usize = 32;
+/// Bytes of one, about.
+const SPAN: usize = size_of::<SpanData>() + size_of::<KeyValue>() + TEXT;
 /// How often the bound of ours is set to what the other's queue took.
 const FITTINGS: usize = 3;

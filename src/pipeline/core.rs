@@ -95,7 +95,8 @@ impl Core {
             let lane = Lane::start(name, inlet.clone(), orders.clone(), worker);
             core.lanes.push(lane.inspect_err(|_| core.end_workers(Instant::now()))?);
             if !heeds_deadlines {
-                watched.push(Watched { inlet, orders, report, patience: pace.export_timeout });
+                let export_timeout = pace.export_timeout;
+                watched.push(Watched { inlet, orders, report, export_timeout });
             }
         }
         let watch = Watch::start(watched).inspect_err(|_| core.end_workers(Instant::now()))?;

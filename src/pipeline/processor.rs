@@ -131,13 +131,11 @@ impl Processor {
 
     #[inline]
     fn push(&self, span: SpanData, bytes: usize) {
-        let exchange = &self.core.exchange;
-        match self.take() {
-            Some(slot) => {
-                slot.buffer.push(span, bytes, exchange);
-                Self::put_back(slot);
-            }
-            None => self.shared.push(span, bytes, exchange),
+        let slot = self.take();
+        let buffer = slot.as_ref().map_or(&self.shared, |slot| &slot.buffer);
+        buffer.push(span, bytes, &self.core.exchange);
+        if let Some(slot) = slot {
+            Self::put_back(slot);
         }
     }
 }

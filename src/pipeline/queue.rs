@@ -130,7 +130,8 @@ impl<T> Buffer<T> {
     }
 
     /// Moves an ended item in. Dropped and counted if the buffer is closed.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "as a call, what is moved is copied once more")]
+    #[inline(always)]
     pub(crate) fn push(&self, item: T, bytes: usize, exchange: &Exchange<T>)
     where
         T: Send + Sync,

@@ -29,15 +29,15 @@ pub(crate) struct Watched {
     pub(crate) inlet: Arc<Inlet<SpanData>>,
     pub(crate) orders: Arc<Orders>,
     pub(crate) report: Arc<Mutex<Report>>,
-    /// How long a call of its exporter may take.
-    pub(crate) patience: Duration,
+    /// How long an export may take, `Duration::MAX` for ever.
+    pub(crate) export_timeout: Duration,
 }
 
 impl Watch {
     /// No thread for nobody.
     pub(crate) fn start(watched: Vec<Watched>) -> Result<Option<Self>, Error> {
-        let Some(interval) = watched.iter().map(|one| one.patience).min() else { return Ok(None) };
-        let interval = interval.clamp(LEAST_INTERVAL, MOST_PATIENCE);
+        let Some(interval) = watched.iter().map(Watched::patience).min() else { return Ok(None) };
+        let interval = interval.min(MOST_INTERVAL);
         let (stop, stopped) = mpsc::channel();
         super::spawn("otel-watch", move || {
             let _suppressed = Context::enter_telemetry_suppressed_scope();
@@ -50,12 +50,20 @@ impl Watch {
 }
 
 impl Watched {
+    /// How long a call may take before it is told of.
+    fn patience(&self) -> Duration {
+        match self.export_timeout {
+            Duration::MAX => MOST_INTERVAL,
+            timeout => timeout.max(LEAST_PATIENCE),
+        }
+    }
+
     fn look(&self) {
         let Some(kept) = self.orders.called().map(|since| since.elapsed()) else { return };
-        if kept < self.patience.min(MOST_PATIENCE) {
+        if kept < self.patience() {
             return;
         }
-        let words = format!("the exporter has not returned for {} s", kept.as_secs().max(1));
+        let words = format!("the exporter has not returned for {} s", kept.as_secs());
         *self.orders.trouble.lock() = Some(words.clone());
         let mut report = self.report.lock();
         report.hangs(&words);
@@ -63,6 +71,5 @@ impl Watched {
     }
 }
 
-const LEAST_INTERVAL: Duration = Duration::from_secs(1);
-/// Where an export may take for ever.
-const MOST_PATIENCE: Duration = Duration::from_secs(30);
+const LEAST_PATIENCE: Duration = Duration::from_secs(1);
+const MOST_INTERVAL: Duration = Duration::from_secs(30);
