@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use crate::error::{Severity, escape};
+use crate::guarded::guarded;
 use crate::streams::Stderr;
 
 /// A handle on the voice of one stack; clones share the rate limits.
@@ -51,10 +52,9 @@ impl Diagnostics {
             return;
         }
         match self.held_back(topic) {
-            Some(0) => (self.0.sink)(severity, &escape(&message.to_string())),
+            Some(0) => self.tell(severity, &message.to_string()),
             Some(n) => {
-                let line = format!("{message} ({n} similar messages held back)");
-                (self.0.sink)(severity, &escape(&line));
+                self.tell(severity, &format!("{message} ({n} similar messages held back)"));
             }
             None => {}
         }
@@ -63,14 +63,22 @@ impl Diagnostics {
     /// Says something that happens once by its nature: no rate limit.
     pub(crate) fn say_once(&self, severity: Severity, message: fmt::Arguments<'_>) {
         if self.0.least.is_some_and(|least| severity >= least) {
-            (self.0.sink)(severity, &escape(&message.to_string()));
+            self.tell(severity, &message.to_string());
         }
     }
 
     /// Says what somebody has asked to hear: line by line, whatever the least is.
     pub(crate) fn print(&self, severity: Severity, text: &str) {
         for line in text.lines() {
-            (self.0.sink)(severity, &escape(line));
+            self.tell(severity, line);
+        }
+    }
+
+    /// A sink that panics takes no thread of ours with it, and what it did not take goes to stderr.
+    fn tell(&self, severity: Severity, line: &str) {
+        let line = escape(line);
+        if guarded(|| (self.0.sink)(severity, &line)).is_err() {
+            to_stderr(severity, &line);
         }
     }
 

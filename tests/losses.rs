@@ -10,7 +10,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use collector::{Collector, Reply, dead_url};
+use collector::{Answer, Collector, Reply, dead_url};
 use opentelemetry::trace::{
     Span as _, SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState,
     Tracer as _, TracerProvider as _,
@@ -82,7 +82,7 @@ fn a_shutdown_sent_the_rest_to_a_collector_that_had_asked_for_silence() {
     assert_eq!(stack.stats().lost(), 1_000);
 }
 
-/// Waits in its own flush, shutdown or end until the test lets go.
+/// Waits in its export, flush, shutdown or end until the test lets go.
 #[derive(Debug)]
 struct Waits {
     at: &'static str,
@@ -224,6 +224,74 @@ fn what_was_lost_while_an_exporter_did_not_return_was_said_at_shutdown_only() {
     let account = &stats.exporters[0];
     assert!(account.exported >= 15, "{stats}");
     assert_eq!(account.exported + account.dropped.by(DropReason::QueueFull), 110, "{stats}");
+}
+
+#[test]
+fn what_was_lost_before_an_endless_timeout_was_over_was_not_said() {
+    let collector = Collector::failing(Answer::Hang);
+    let said = Said::default();
+    let exporter = Exporter::otlp().with_endpoint(collector.url()).with_timeout(Duration::ZERO);
+    let endless = ("OTEL_BSP_EXPORT_TIMEOUT", "0");
+    let stack = stack(exporter, &said, &[SOON, endless, ("OTEL_BSP_MAX_QUEUE_SIZE", "10")]);
+    end(&stack, 2);
+    collector.wait_for(1);
+    end(&stack, 100);
+    said.wait_for(&["losing spans", "queue full", "has not returned for"]);
+    let _ = stack.shutdown(Duration::ZERO);
+}
+
+#[test]
+fn a_hang_that_was_over_was_blamed_for_later_losses() {
+    let (exporter, held) = Waits::at("export");
+    let said = Said::default();
+    let short = ("OTEL_BSP_EXPORT_TIMEOUT", "100");
+    let queue = ("OTEL_BSP_MAX_QUEUE_SIZE", "10");
+    let stack = stack(Exporter::custom(exporter), &said, &[SOON, short, queue]);
+    end(&stack, 5);
+    said.wait_for(&["has not returned for"]);
+    drop(held);
+    stack.flush(LONG).expect("nothing is lost");
+    said.wait_for(&["exporting again"]);
+    while stack.stats().lost() == 0 {
+        end(&stack, 1_000);
+    }
+    let error = stack.flush(LONG).expect_err("spans were lost").to_string();
+    assert!(error.contains("queue full") && !error.contains("has not returned"), "{error}");
+}
+
+#[test]
+fn a_shutdown_that_took_long_was_said_to_keep_spans() {
+    let (exporter, held) = Waits::at("shutdown");
+    let said = Said::default();
+    let stack = stack(Exporter::custom(exporter), &said, &[SOON, ("OTEL_BSP_EXPORT_TIMEOUT", "1")]);
+    end(&stack, 3);
+    let error = stack.shutdown(Duration::from_secs(3)).expect_err("it has not ended");
+    assert!(error.is_timeout(), "{error}");
+    drop(held);
+    assert_eq!(said.lines(), [""; 0]);
+}
+
+#[test]
+fn a_sink_that_panics_took_the_export_thread_with_it() {
+    let collector = Collector::failing(Reply::new(401));
+    let told = Arc::new(Mutex::new(0));
+    let counted = told.clone();
+    let stack = Setup::new("losses")
+        .with_exporter(Exporter::otlp().with_endpoint(collector.url()))
+        .with_log_format(LogFormat::Off)
+        .with_env(with_variables(&[SOON]))
+        .with_diagnostics(move |_, _| {
+            *counted.lock().expect("it is let go before the panic") += 1;
+            panic!("the sink has no room");
+        })
+        .build()
+        .expect("these settings are right");
+    for n in 1..3 {
+        end(&stack, 3);
+        assert!(stack.flush(LONG).expect_err("they are lost").to_string().contains("401"));
+        assert_eq!(stack.stats().lost(), 3 * n);
+    }
+    assert!(*told.lock().expect("no panic holds it") > 0);
 }
 
 #[test]

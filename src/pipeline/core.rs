@@ -77,7 +77,6 @@ impl Core {
         for ((destination, inlet), outlet) in destinations.into_iter().zip(inlets).zip(outlets) {
             let pace = config.pace(&destination);
             let exporter = destination.exporter;
-            let heeds_deadlines = exporter.heeds_deadlines();
             let (name, orders) = (exporter.name().to_owned(), Arc::<Orders>::default());
             let report = Report::new(diagnostics.clone(), name.clone());
             let report = Arc::new(Mutex::new(report));
@@ -94,10 +93,8 @@ impl Core {
             };
             let lane = Lane::start(name, inlet.clone(), orders.clone(), worker);
             core.lanes.push(lane.inspect_err(|_| core.end_workers(Instant::now()))?);
-            if !heeds_deadlines {
-                let export_timeout = pace.export_timeout;
-                watched.push(Watched { inlet, orders, report, export_timeout });
-            }
+            let export_timeout = pace.export_timeout;
+            watched.push(Watched { inlet, orders, report, export_timeout });
         }
         let watch = Watch::start(watched).inspect_err(|_| core.end_workers(Instant::now()))?;
         core.watch = Mutex::new(watch);

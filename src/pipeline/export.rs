@@ -28,11 +28,6 @@ pub(crate) trait BlockingExporter: Send + fmt::Debug {
     /// One attempt. Returns before `deadline`, or as soon after it as it can.
     fn send(&mut self, payload: &mut Payload, deadline: Instant) -> Result<Receipt, Failure>;
 
-    /// Whether no call takes longer than it may. Where one can, it is [watched](super::watch).
-    fn heeds_deadlines(&self) -> bool {
-        false
-    }
-
     /// Whether spans that [`send`](Self::send) took are settled later, through
     /// [`settled`](Self::settled).
     fn holds_back(&self) -> bool {

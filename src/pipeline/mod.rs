@@ -266,7 +266,7 @@ impl BatchConfig {
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Error> {
     std::thread::Builder::new().name(name.to_owned()).spawn(run).map_err(|error| {
-        Error::new(Kind::System { what: "start the export thread", cause: error.to_string() })
+        Error::new(Kind::System { what: "start a thread for the export", cause: error.to_string() })
     })
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::mpsc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use opentelemetry_sdk::Resource;
 use parking_lot::Mutex;
@@ -72,9 +72,17 @@ impl Orders {
         self.state.lock().failed.take()
     }
 
-    /// Since when the worker is in its exporter's code, if it is.
-    pub(crate) fn called(&self) -> Option<Instant> {
-        *self.called.lock()
+    /// For how long the worker has been in its exporter's code, if that is no moment; and in words.
+    pub(crate) fn kept(&self) -> Option<(Duration, String)> {
+        let kept = (*self.called.lock())?.elapsed();
+        let words = || format!("the exporter has not returned for {} s", kept.as_secs());
+        (kept >= MOMENT).then(|| (kept, words()))
+    }
+
+    /// What is wrong now, or was last, in words.
+    pub(crate) fn cause(&self) -> Option<String> {
+        let kept = self.kept().map(|(_, words)| words);
+        kept.or_else(|| self.trouble.lock().clone())
     }
 }
 
@@ -127,3 +135,5 @@ impl Drop for Call {
         *self.0.called.lock() = None;
     }
 }
+
+const MOMENT: Duration = Duration::from_secs(1);

@@ -14,6 +14,8 @@ pub(crate) struct Report {
     name: String,
     /// Said: spans cannot be exported for now, and are tried again.
     retrying: bool,
+    /// Said: the exporter keeps the worker.
+    hanging: bool,
     losing: Option<Losing>,
     /// Losses that have been spoken of.
     said: u64,
@@ -31,7 +33,7 @@ struct Losing {
 
 impl Report {
     pub(crate) fn new(diagnostics: Diagnostics, name: String) -> Self {
-        Self { diagnostics, name, retrying: false, losing: None, said: 0 }
+        Self { diagnostics, name, retrying: false, hanging: false, losing: None, said: 0 }
     }
 
     /// An attempt failed, and is made again.
@@ -48,8 +50,8 @@ impl Report {
 
     /// The exporter keeps the worker.
     pub(crate) fn hangs(&mut self, trouble: &str) {
-        if !self.retrying && self.losing.is_none() {
-            self.retrying = true;
+        if !self.hanging && self.losing.is_none() {
+            self.hanging = true;
             let name = &self.name;
             self.diagnostics.say_once(
                 Severity::Warning,
@@ -58,7 +60,8 @@ impl Report {
         }
     }
 
-    /// Looks at the account after each batch and on schedule. `said` is told how far it has spoken.
+    /// Looks at the account: after each batch, on schedule, and while an exporter does not
+    /// return. `said` is told how far it has spoken.
     pub(crate) fn look(&mut self, account: &Account, trouble: Option<&str>, said: &AtomicU64) {
         let (lost, now) = (account.lost(), Instant::now());
         match &mut self.losing {
@@ -97,7 +100,9 @@ impl Report {
 
     /// A batch arrived.
     pub(crate) fn exported(&mut self) {
-        if std::mem::take(&mut self.retrying) && self.losing.is_none() {
+        let was_in_trouble = self.retrying || self.hanging;
+        (self.retrying, self.hanging) = (false, false);
+        if was_in_trouble && self.losing.is_none() {
             let name = &self.name;
             self.diagnostics.say_once(Severity::Info, format_args!("{name}: exporting again"));
         }
@@ -114,7 +119,7 @@ impl Report {
 
     fn end(&mut self, account: &Account) {
         let Some(losing) = self.losing.take() else { return };
-        self.retrying = false;
+        (self.retrying, self.hanging) = (false, false);
         let lost = account.lost();
         self.diagnostics.say_once(
             Severity::Info,

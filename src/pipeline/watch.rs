@@ -1,7 +1,7 @@
-//! Speaks for a worker whose exporter does not return.
+//! Speaks for workers while their exporters keep them.
 //!
-//! Nothing can take a thread out of somebody else's code. But the queue fills meanwhile, and what has
-//! no room is lost, which is to be said while it happens.
+//! Nothing can take a thread out of somebody else's code, and a backend may be waited for. But the
+//! queue fills meanwhile, and what has no room is lost, which is to be said while it happens.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -36,12 +36,13 @@ pub(crate) struct Watched {
 impl Watch {
     /// No thread for nobody.
     pub(crate) fn start(watched: Vec<Watched>) -> Result<Option<Self>, Error> {
-        let Some(interval) = watched.iter().map(Watched::patience).min() else { return Ok(None) };
-        let interval = interval.min(MOST_INTERVAL);
+        if watched.is_empty() {
+            return Ok(None);
+        }
         let (stop, stopped) = mpsc::channel();
         super::spawn("otel-watch", move || {
             let _suppressed = Context::enter_telemetry_suppressed_scope();
-            while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
+            while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
                 watched.iter().for_each(Watched::look);
             }
         })?;
@@ -50,26 +51,26 @@ impl Watch {
 }
 
 impl Watched {
-    /// How long a call may take before it is told of.
-    fn patience(&self) -> Duration {
-        match self.export_timeout {
-            Duration::MAX => MOST_INTERVAL,
-            timeout => timeout.max(LEAST_PATIENCE),
-        }
-    }
-
     fn look(&self) {
-        let Some(kept) = self.orders.called().map(|since| since.elapsed()) else { return };
-        if kept < self.patience() {
+        if self.orders.shutdown_deadline().is_some() {
+            // which has its own time, and says what was lost
             return;
         }
-        let words = format!("the exporter has not returned for {} s", kept.as_secs());
-        *self.orders.trouble.lock() = Some(words.clone());
+        let Some((kept, words)) = self.orders.kept() else { return };
         let mut report = self.report.lock();
-        report.hangs(&words);
+        if kept >= self.patience() {
+            report.hangs(&words);
+        }
         report.look(&self.inlet.account, Some(&words), &self.orders.told);
+    }
+
+    /// How long a call may take before it is told of.
+    fn patience(&self) -> Duration {
+        if self.export_timeout == Duration::MAX { ENDLESS } else { self.export_timeout }
     }
 }
 
-const LEAST_PATIENCE: Duration = Duration::from_secs(1);
-const MOST_INTERVAL: Duration = Duration::from_secs(30);
+/// Between two looks.
+const INTERVAL: Duration = Duration::from_secs(2);
+/// From when on a call is told of that may take for ever.
+const ENDLESS: Duration = Duration::from_secs(30);

@@ -19,8 +19,9 @@ use crate::pipeline::export::{BlockingExporter, Failure, Payload, Receipt, Retry
 /// [`with_max_bytes`](Self::with_max_bytes), the file is renamed to `….1`, `….1` to `….2` and so on.
 /// A line is never split, and one that could not be written whole is taken back. What is written
 /// survives the process, not a loss of power. One process writes a file; it must not be rotated by
-/// others. Behind a symbolic link it is the file that is renamed, where it is. What is no regular file (a device, a pipe, `/dev/stdout`) is written to and never renamed,
-/// and a file that cannot be renamed grows on.
+/// others. Behind a symbolic link it is the file that is renamed, where it is. What is no regular
+/// file (a device, a pipe, `/dev/stdout`) is written to and never renamed, and a file that cannot be
+/// renamed grows on.
 ///
 /// A full disk is waited for as a dead backend is; a path that cannot be written loses its batch,
 /// which is counted and said, and is tried again with the next one.
@@ -211,8 +212,8 @@ fn is_descriptor(path: &Path) -> bool {
     false
 }
 
-/// Makes way for a new file at `path`, which is no link, and keeps no more than `max_files - 1` old ones. It moves the
-/// files that are there, up to the first gap, however many there may be.
+/// Makes way for a new file at `path`, which is no link, and keeps no more than `max_files - 1` old
+/// ones. It moves the files that are there, up to the first gap, however many there may be.
 fn rotate(path: &Path, max_files: usize) -> io::Result<()> {
     if max_files == 1 {
         return unless_gone(fs::remove_file(path));

@@ -124,8 +124,9 @@ impl Exporter {
     ///
     /// It is driven by a thread of ours, which is outside of any async runtime: a future that needs
     /// one panics, which is counted and said. An export that fails is not tried again, since the
-    /// exporter has consumed the spans. One that keeps the thread for longer than the export timeout
-    /// cannot be ended: that is said, its spans stay in flight, and the queue fills meanwhile.
+    /// exporter has consumed the spans. One that keeps the thread for longer than the export
+    /// timeout (30 s where that is without end) cannot be ended: that is said, its spans stay in
+    /// flight, and the queue fills meanwhile.
     pub fn custom(exporter: impl SpanExporter + 'static) -> Self {
         Self(Kind::Custom(Box::new(CustomExporter::new(exporter))))
     }

@@ -123,10 +123,6 @@ impl BlockingExporter for OtlpGrpcExporter {
         self.config.backend.unwrap_or("otlp-grpc")
     }
 
-    fn heeds_deadlines(&self) -> bool {
-        true
-    }
-
     fn set_resource(&mut self, resource: &Resource) {
         self.encoder.set_resource(resource);
     }

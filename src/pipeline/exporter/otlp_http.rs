@@ -122,10 +122,6 @@ impl BlockingExporter for OtlpHttpExporter {
         self.config.backend.unwrap_or("otlp-http")
     }
 
-    fn heeds_deadlines(&self) -> bool {
-        true
-    }
-
     fn set_resource(&mut self, resource: &Resource) {
         match &mut self.encoding {
             Encoding::Protobuf(encoder) => encoder.set_resource(resource),
