@@ -289,7 +289,8 @@ fn a_sink_that_panics_took_the_export_thread_with_it() {
     for n in 1..3 {
         end(&stack, 3);
         assert!(stack.flush(LONG).expect_err("they are lost").to_string().contains("401"));
-        assert_eq!(stack.stats().lost(), 3 * n);
+        let stats = stack.stats();
+        assert_eq!(stats.exporters[0].dropped.by(DropReason::ExportFailed), 3 * n, "{stats}");
     }
     assert!(*told.lock().expect("no panic holds it") > 0);
 }
