@@ -3,9 +3,9 @@
 //! Nothing can take a thread out of somebody else's code, and a backend may be waited for. But the
 //! queue fills meanwhile, and what has no room is lost, which is to be said while it happens.
 
-use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread::{self, Thread};
 use std::time::Duration;
 
 use opentelemetry::Context;
@@ -20,7 +20,8 @@ use crate::error::Error;
 /// A thread that looks at some workers; it ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Watch {
-    _stop: mpsc::Sender<Infallible>,
+    thread: Thread,
+    is_over: Arc<AtomicBool>,
 }
 
 /// One worker as it is looked at.
@@ -39,14 +40,24 @@ impl Watch {
         if watched.is_empty() {
             return Ok(None);
         }
-        let (stop, stopped) = mpsc::channel();
-        super::spawn("otel-watch", move || {
+        let is_over = Arc::<AtomicBool>::default();
+        let stopped = is_over.clone();
+        let handle = super::spawn("otel-watch", move || {
             let _suppressed = Context::enter_telemetry_suppressed_scope();
-            while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
+            while !stopped.load(Relaxed) {
                 watched.iter().for_each(Watched::look);
+                thread::park_timeout(INTERVAL);
             }
         })?;
-        Ok(Some(Self { _stop: stop }))
+        Ok(Some(Self { thread: handle.thread().clone(), is_over }))
+    }
+}
+
+// no lock: a forked child drops this too, and has nobody who would let go of one
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.is_over.store(true, Relaxed);
+        self.thread.unpark();
     }
 }
 
