@@ -15,7 +15,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("propagation", &[]),
     ("integrations", &["propagation", "exception"]),
     ("config", &["error"]),
-    ("diagnostics", &["error", "streams"]),
+    ("diagnostics", &["error", "guarded", "streams"]),
     ("layer", &["config", "error", "guarded", "streams", "sync", "tracer"]),
     (
         "pipeline",
