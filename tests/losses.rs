@@ -260,6 +260,37 @@ fn a_hang_that_was_over_was_blamed_for_later_losses() {
 }
 
 #[test]
+fn what_was_lost_before_a_shutdown_that_ran_out_of_time_was_in_no_error() {
+    let (exporter, held) = Waits::at("export");
+    let queue = ("OTEL_BSP_MAX_QUEUE_SIZE", "10");
+    let stack = stack(Exporter::custom(exporter), &Said::default(), &[SOON, queue]);
+    while stack.stats().lost() == 0 {
+        end(&stack, 100);
+    }
+    let error = stack.shutdown(SHORT).expect_err("it has not returned");
+    assert!(error.is_timeout());
+    let lost = format!("{} spans lost: Waits", stack.stats().lost());
+    let error = error.to_string();
+    assert!(error.contains(&lost) && error.contains("queue full"), "{error}, not {lost}");
+    drop(held);
+}
+
+#[test]
+fn a_hang_was_all_that_was_said_of_a_backend_that_answers_late() {
+    let collector = Collector::failing(Answer::Hang);
+    let said = Said::default();
+    let exporter = Exporter::otlp().with_endpoint(collector.url());
+    let exporter = exporter.with_timeout(Duration::from_secs(4));
+    let stack = stack(exporter, &said, &[SOON, ("OTEL_BSP_MAX_QUEUE_SIZE", "10")]);
+    end(&stack, 2);
+    collector.wait_for(1);
+    end(&stack, 100);
+    said.wait_for(&["losing spans", "has not returned for"]);
+    said.wait_for(&["cannot export", &collector.url()]);
+    let _ = stack.shutdown(Duration::ZERO);
+}
+
+#[test]
 fn a_shutdown_that_took_long_was_said_to_keep_spans() {
     let (exporter, held) = Waits::at("shutdown");
     let said = Said::default();

@@ -30,7 +30,7 @@ pub(crate) enum Kind {
     /// Every setting that cannot be used, all at once.
     Config(Vec<String>),
     /// A flush or shutdown took longer than it was given.
-    Timeout { operation: &'static str, after: Duration, left: u64 },
+    Timeout { operation: &'static str, after: Duration, left: u64, losses: Option<Error> },
     /// Spans were lost or refused.
     Lost { operation: &'static str, lost: u64, cause: String },
     /// A part that is not ours failed: a span processor of the user's.
@@ -107,11 +107,11 @@ impl fmt::Display for Error {
                  version of otel-setup, which `cargo tree -d` shows",
             ),
             Kind::Config(problems) => f.write_str(&problems.join("; ")),
-            Kind::Timeout { operation, after, left } => write!(
-                f,
-                "{operation} did not finish within {after:?}: {} not exported yet",
-                Spans(*left)
-            ),
+            Kind::Timeout { operation, after, left, losses } => {
+                let left = Spans(*left);
+                write!(f, "{operation} did not finish within {after:?}: {left} not exported yet")?;
+                losses.iter().try_for_each(|losses| write!(f, "; {losses}"))
+            }
             Kind::Lost { operation, lost, cause } => {
                 write!(f, "{operation}: {} lost: {cause}", Spans(*lost))
             }

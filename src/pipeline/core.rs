@@ -163,7 +163,7 @@ impl Core {
             }
         }
         if let Some(left) = late {
-            return Err(Error::new(Kind::Timeout { operation: "flush", after: timeout, left }));
+            return Err(timed_out("flush", timeout, left, None));
         }
         self.losses("flush", &reported)?;
         failures("flush", &problems)
@@ -188,8 +188,8 @@ impl Core {
         self.watch.lock().take();
         let left = ends.iter().map(|end| end.left).sum();
         if left > 0 || ends.iter().any(|end| !end.in_time) {
-            let operation = "shutdown";
-            return Err(Error::new(Kind::Timeout { operation, after: timeout, left }));
+            let losses = self.losses("shutdown", &reported).err();
+            return Err(timed_out("shutdown", timeout, left, losses));
         }
         self.losses("shutdown", &reported)?;
         let problems = self.lanes.iter().filter_map(|lane| Some(lane.said(&lane.orders.failed()?)));
@@ -211,7 +211,7 @@ impl Core {
             return Ok(());
         }
         let left = self.lanes.iter().map(Lane::left).sum();
-        Err(Error::new(Kind::Timeout { operation: "shutdown", after: timeout, left }))
+        Err(timed_out("shutdown", timeout, left, None))
     }
 
     fn losses_in_child(&self, operation: &'static str) -> Result<(), Error> {
@@ -283,6 +283,10 @@ impl Core {
     pub(crate) fn is_idle(&self) -> bool {
         self.stats().queued() == 0
     }
+}
+
+fn timed_out(operation: &'static str, after: Duration, left: u64, losses: Option<Error>) -> Error {
+    Error::new(Kind::Timeout { operation, after, left, losses })
 }
 
 /// What exporters said of their own flush or shutdown.

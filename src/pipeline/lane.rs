@@ -89,8 +89,8 @@ impl Lane {
 
     pub(crate) fn cause(&self) -> String {
         let dropped = self.inlet.account.dropped();
-        let cause = self.orders.cause();
-        let words = cause.as_deref().unwrap_or("no export has failed");
+        let trouble = self.orders.trouble.lock();
+        let words = trouble.as_deref().unwrap_or("no export has failed");
         format!("{}: {dropped}: {words}", self.name)
     }
 }

@@ -78,12 +78,6 @@ impl Orders {
         let words = || format!("the exporter has not returned for {} s", kept.as_secs());
         (kept >= MOMENT).then(|| (kept, words()))
     }
-
-    /// What is wrong now, or was last, in words.
-    pub(crate) fn cause(&self) -> Option<String> {
-        let kept = self.kept().map(|(_, words)| words);
-        kept.or_else(|| self.trouble.lock().clone())
-    }
 }
 
 /// For the worker.

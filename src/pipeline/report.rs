@@ -16,6 +16,8 @@ pub(crate) struct Report {
     retrying: bool,
     /// Said: the exporter keeps the worker.
     hanging: bool,
+    /// Losses were said to begin before it was known why the attempt fails.
+    is_unexplained: bool,
     losing: Option<Losing>,
     /// Losses that have been spoken of.
     said: u64,
@@ -33,12 +35,21 @@ struct Losing {
 
 impl Report {
     pub(crate) fn new(diagnostics: Diagnostics, name: String) -> Self {
-        Self { diagnostics, name, retrying: false, hanging: false, losing: None, said: 0 }
+        Self {
+            diagnostics,
+            name,
+            retrying: false,
+            hanging: false,
+            is_unexplained: false,
+            losing: None,
+            said: 0,
+        }
     }
 
     /// An attempt failed, and is made again.
     pub(crate) fn retries(&mut self, trouble: &str) {
-        if !self.retrying && self.losing.is_none() {
+        let is_news = self.losing.is_none() || std::mem::take(&mut self.is_unexplained);
+        if !self.retrying && is_news {
             self.retrying = true;
             let name = &self.name;
             self.diagnostics.say_once(
@@ -88,6 +99,13 @@ impl Report {
         said.store(self.said, Relaxed);
     }
 
+    /// The same, by somebody else than the worker, who is busy.
+    pub(crate) fn look_from_aside(&mut self, account: &Account, trouble: &str, said: &AtomicU64) {
+        let was_losing = self.losing.is_some();
+        self.look(account, Some(trouble), said);
+        self.is_unexplained |= !was_losing && self.losing.is_some();
+    }
+
     /// All has arrived, and there is something to be said of it (OTLP specification, "Partial
     /// Success").
     pub(crate) fn warns(&self, words: &str) {
@@ -101,7 +119,7 @@ impl Report {
     /// A batch arrived.
     pub(crate) fn exported(&mut self) {
         let was_in_trouble = self.retrying || self.hanging;
-        (self.retrying, self.hanging) = (false, false);
+        (self.retrying, self.hanging, self.is_unexplained) = (false, false, false);
         if was_in_trouble && self.losing.is_none() {
             let name = &self.name;
             self.diagnostics.say_once(Severity::Info, format_args!("{name}: exporting again"));
@@ -119,7 +137,7 @@ impl Report {
 
     fn end(&mut self, account: &Account) {
         let Some(losing) = self.losing.take() else { return };
-        (self.retrying, self.hanging) = (false, false);
+        (self.retrying, self.is_unexplained) = (false, false);
         let lost = account.lost();
         self.diagnostics.say_once(
             Severity::Info,

@@ -63,16 +63,17 @@ impl Drop for Watch {
 
 impl Watched {
     fn look(&self) {
-        if self.orders.shutdown_deadline().is_some() {
-            // which has its own time, and says what was lost
-            return;
-        }
-        let Some((kept, words)) = self.orders.kept() else { return };
+        // what the worker says when it is back comes after this
         let mut report = self.report.lock();
-        if kept >= self.patience() {
+        let Some((kept, mut words)) = self.orders.kept() else { return };
+        // a shutdown has its own time, and keeps no spans
+        if kept >= self.patience() && self.orders.shutdown_deadline().is_none() {
             report.hangs(&words);
         }
-        report.look(&self.inlet.account, Some(&words), &self.orders.told);
+        if let Some(trouble) = &*self.orders.trouble.lock() {
+            words = format!("{words}; before that: {trouble}");
+        }
+        report.look_from_aside(&self.inlet.account, &words, &self.orders.told);
     }
 
     /// How long a call may take before it is told of.
