@@ -186,7 +186,8 @@ impl Worker {
         if self.exporter.holds_back() {
             self.settle_held();
         }
-        let trouble = self.orders.trouble.lock();
+        // not locked together with the report: the watch locks them the other way round
+        let trouble = self.orders.trouble.lock().clone();
         self.report.lock().look(
             &self.outlet.inlet().account,
             trouble.as_deref(),
