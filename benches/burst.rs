@@ -137,7 +137,7 @@ fn ours(bytes: usize) -> Pipeline {
 }
 
 /// Nothing but what hands spans to another thread, which counts and frees them: no books, no
-/// batches, no limits. What it drops, no pipeline could keep.
+/// batches, no limits. What it drops is due to the race and not to a pipeline's own work.
 fn bare(bytes: usize) -> Pipeline {
     let exported = Arc::<AtomicU64>::default();
     let (sender, receiver) = mpsc::channel::<Ended>();

@@ -98,8 +98,8 @@ fn full_load(case: &str, how: &str, bytes: usize) {
     let dropped = stats.exporters[0].dropped.total();
     assert!(dropped > 0 && stats.exporters[0].exported == 0, "it was no full load: {stats}");
     assert!(grown <= BYTE_BOUND_MIB + 32, "{grown} MiB: {stats}");
-    // for nobody who is dead: for the allocator, and the more of what else the machine does
-    assert!(waited * 1_000 <= stats.started, "{waited} waits: {stats}");
+    // the worker takes over what the threads hold, once a second, and may be in the way for a moment
+    assert!(waited * 10_000 <= stats.started, "{waited} waits: {stats}");
 }
 
 fn duration() -> Duration {

@@ -5,8 +5,9 @@ use std::thread;
 use std::time::Duration;
 
 use opentelemetry::baggage::BaggageExt as _;
-use opentelemetry::trace::Tracer as _;
-use opentelemetry::trace::{SpanId, TraceContextExt as _, TraceFlags, TracerProvider as _};
+use opentelemetry::trace::{
+    SpanId, TraceContextExt as _, TraceFlags, Tracer as _, TracerProvider as _,
+};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{Span as SdkSpan, SpanData, SpanProcessor};
